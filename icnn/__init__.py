@@ -1,0 +1,38 @@
+"""icnn: interpretable convolutional neural networks, from the idea to the evidence.
+
+The method of Zhang, Wu and Zhu, "Interpretable Convolutional Neural Networks" (CVPR 2018).
+Every public name is reachable from here and is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "templates": ("part_templates", "template_prior", "part_mask"),
+    "information": ("fitness", "mutual_information", "entropy_terms"),
+    "loss": ("filter_loss", "category_loss", "paper_gradient"),
+    "layer": ("InterpretableLayer", "filter_losses", "assign_categories"),
+    "network": ("SmallCNN", "small_cnn"),
+    "train": ("fit", "predict", "accuracy"),
+    "measure": (),
+    "receptive_field": ("unit_centres",),
+    "data": (),
+    "show": (),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+__all__ = [*_HOME, *_MODULE_OF]
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return importlib.import_module(f"icnn.{name}")
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f"icnn.{_MODULE_OF[name]}"), name)
+    raise AttributeError(f"module 'icnn' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,68 @@
+"""The few argument checks that the public functions share: name the argument, say what it got."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def check_size(n: int, name: str = "n") -> None:
+    """The side of a feature map: a whole number of units, at least 1."""
+    if isinstance(n, bool) or not isinstance(n, int):
+        raise TypeError(f"{name} must be an int, got {type(n).__name__}")
+    if n < 1:
+        raise ValueError(f"{name} must be at least 1, got {n}")
+
+
+def check_positive(value: float, name: str) -> None:
+    """A finite number greater than zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be finite and greater than 0, got {value}")
+
+
+def check_floating(x: Tensor, name: str) -> None:
+    """A tensor of a floating dtype."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
+    if not x.is_floating_point():
+        raise TypeError(f"{name} must have a floating dtype, got {x.dtype}")
+
+
+def check_finite(x: Tensor, name: str) -> None:
+    """No NaN and no infinity. Reads the whole tensor, so not for the training path."""
+    if not torch.isfinite(x).all():
+        bad = int((~torch.isfinite(x)).sum())
+        raise ValueError(f"{name} must be finite, got {bad} NaN or infinite values")
+
+
+def check_square(x: Tensor, name: str) -> None:
+    """Maps in the last two dimensions: square and not empty. Costs nothing."""
+    check_floating(x, name)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ValueError(f"{name} must be square maps (..., n, n), got shape {tuple(x.shape)}")
+    if x.numel() == 0:
+        raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")
+
+
+def check_maps(x: Tensor, name: str) -> None:
+    """A batch of square maps (N, C, n, n), not empty. Costs nothing."""
+    check_floating(x, name)
+    if x.ndim != 4:
+        raise ValueError(f"{name} must have shape (N, C, n, n), got {tuple(x.shape)}")
+    check_square(x, name)
+
+
+def check_labels(labels: Tensor, count: int, name: str = "labels") -> None:
+    """One category index, from 0 up, for each of `count` images."""
+    if not isinstance(labels, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(labels).__name__}")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"{name} must have an integer dtype, got {labels.dtype}")
+    if labels.shape != (count,):
+        raise ValueError(f"{name} must have shape ({count},), got {tuple(labels.shape)}")
+    if count and int(labels.min()) < 0:
+        raise ValueError(f"{name} must be 0 or more, got {int(labels.min())}")

@@ -1,0 +1,141 @@
+"""The mutual information between a filter's maps and the templates, written to be read.
+
+The readable reference for equations 1, 2 and 5 of the paper; `icnn.loss` is the fast version of the
+same numbers. Taught in lesson 2.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from icnn._check_args import check_finite, check_floating, check_maps
+
+
+class EntropyTerms(NamedTuple):
+    """Equation 5 in three parts, each (C,) in nats: MI = prior − category − spatial."""
+
+    prior: Tensor
+    category: Tensor
+    spatial: Tensor
+
+
+def fitness(x: Tensor, templates: Tensor) -> Tensor:
+    """How well each map fits each template: tr(x·T) = Σ_ij x_ij t_ij.
+
+    Paper, section 3.1 (below eq. 2). Taught in lesson 1.
+
+    Args:
+        x: feature maps (N, C, n, n), floating.
+        templates: (n²+1, n, n) of the same dtype, as `part_templates` returns them.
+
+    Returns:
+        (N, C, n²+1), dtype of `x`; no unit.
+
+    Raises:
+        TypeError: not floating tensors, or of different dtypes.
+        ValueError: wrong rank, not square, empty, NaN or infinite values, or sizes that differ.
+    """
+    check_maps(x, "x")
+    check_floating(templates, "templates")
+    n = x.shape[-1]
+    if templates.shape != (n * n + 1, n, n):
+        raise ValueError(
+            f"templates must have shape {(n * n + 1, n, n)} for {n}×{n} maps, "
+            f"got {tuple(templates.shape)}"
+        )
+    if templates.dtype != x.dtype:
+        raise TypeError(f"templates must have the dtype of x, {x.dtype}, got {templates.dtype}")
+    check_finite(x, "x")
+    check_finite(templates, "templates")
+    return torch.einsum("bcij,tij->bct", x, templates)
+
+
+def log_likelihood(fitness: Tensor) -> Tensor:
+    """log p(x|T) = tr(x·T) − log Z_T, where Z_T sums over the images (dim 0), not the templates.
+
+    Paper, eq. 2. Taught in lesson 2.
+    """
+    return fitness - fitness.logsumexp(0)
+
+
+def log_marginal(fitness: Tensor, prior: Tensor) -> Tensor:
+    """log p(x) = log Σ_T p(T) p(x|T), as (N, C). Paper, below eq. 2. Taught in lesson 2."""
+    return (prior.log() + log_likelihood(fitness)).logsumexp(-1)
+
+
+def mutual_information(fitness: Tensor, prior: Tensor) -> Tensor:
+    """MI(X; T) = Σ_T p(T) Σ_x p(x|T) log[p(x|T)/p(x)], for each filter.
+
+    Equation 1 without its minus sign. It is 0 for one image or for identical images, and at most
+    log N and H(T). Taught in lesson 2.
+
+    Args:
+        fitness: (N, C, n²+1), images first, as `icnn.fitness` returns it.
+        prior: (n²+1,), positive, sums to 1, of the same dtype.
+
+    Returns:
+        (C,) in nats.
+
+    Raises:
+        TypeError: not floating tensors, or of different dtypes.
+        ValueError: wrong rank, empty, NaN or infinite values, sizes that differ, or a prior that
+            is not a distribution.
+    """
+    _check(fitness, prior)
+    log_p = log_likelihood(fitness)
+    ratio = log_p - log_marginal(fitness, prior)[..., None]
+    return (prior * log_p.exp() * ratio).sum((0, 2))
+
+
+def entropy_terms(fitness: Tensor, prior: Tensor) -> EntropyTerms:
+    """The three entropies of equation 5: MI = H(T) − H(T′|X) − Σ_x p(T⁺,x) H(T⁺|X=x).
+
+    `.prior` is H(T), a constant. `.category` is H(T′|X), with T′ = {T⁻, T⁺}: how unsure one is,
+    seeing a map, whether the part is there at all. `.spatial` is the last sum: how unsure one is
+    where, given that it is there. Paper, eqs. 5 to 7 (the paper prints eq. 7 without its minus
+    sign). Taught in lesson 2.
+
+    Args:
+        fitness: (N, C, n²+1), images first, the negative template last.
+        prior: (n²+1,), positive, sums to 1, of the same dtype.
+
+    Returns:
+        EntropyTerms: three (C,) tensors in nats.
+
+    Raises:
+        TypeError, ValueError: as `mutual_information`.
+    """
+    _check(fitness, prior)
+    log_joint = prior.log() + log_likelihood(fitness)  # log p(T, x)
+    log_positive = log_joint[..., :-1].logsumexp(-1, keepdim=True)  # log p(T⁺, x)
+    log_x = log_joint.logsumexp(-1, keepdim=True)
+
+    log_pair = torch.cat([log_positive, log_joint[..., -1:]], -1)  # over T′
+    category = -(log_pair.exp() * (log_pair - log_x)).sum((0, 2))
+    where = log_joint[..., :-1]
+    spatial = -(where.exp() * (where - log_positive)).sum((0, 2))
+    prior_entropy = -(prior * prior.log()).sum()
+    return EntropyTerms(prior_entropy.expand_as(category), category, spatial)
+
+
+def _check(fitness: Tensor, prior: Tensor) -> None:
+    check_floating(fitness, "fitness")
+    check_floating(prior, "prior")
+    if fitness.ndim != 3 or fitness.numel() == 0:
+        raise ValueError(
+            f"fitness must have shape (N, C, n²+1) and not be empty, got {tuple(fitness.shape)}"
+        )
+    if prior.shape != fitness.shape[-1:]:
+        raise ValueError(
+            f"prior must have shape ({fitness.shape[-1]},), one for each template of fitness, "
+            f"got {tuple(prior.shape)}"
+        )
+    if prior.dtype != fitness.dtype:
+        raise TypeError(f"prior must have the dtype of fitness, {fitness.dtype}, got {prior.dtype}")
+    check_finite(fitness, "fitness")
+    check_finite(prior, "prior")
+    if not (prior > 0).all() or abs(float(prior.detach().double().sum()) - 1) > 1e-3:
+        raise ValueError(f"prior must be positive and sum to 1, got {prior.tolist()[:5]}…")

@@ -1,0 +1,224 @@
+"""The filter loss, fast and exact, the paper's approximate gradient, and the category term.
+
+The same numbers as `icnn.information`, without ever forming the n² templates: all positive
+fitnesses of a map are one product with a cone, because a template is a cone minus a constant,
+T_μ/τ = max(2 − β‖·−μ‖₁/n, 0) − 1, and T⁻/τ = −1. Taught in lesson 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from icnn._check_args import check_finite, check_floating, check_maps, check_positive
+from icnn.information import fitness, log_likelihood, log_marginal
+from icnn.templates import l1_distances, part_templates, template_prior
+
+CHUNK_ELEMENTS = 1 << 17  # numbers in a block of filters: small enough to stay in a core's cache
+
+
+def filter_loss(
+    x: Tensor,
+    *,
+    sharpness: float | None = None,
+    scale: Tensor | None = None,
+    beta: float = 4.0,
+) -> Tensor:
+    """Minus the mutual information between a filter's maps and the templates, mean over filters.
+
+    Equation 1 with its exact gradient: neither Z_T nor p(x) is frozen, unlike in the paper's eq. 4.
+    With `sharpness` and `scale` both None the templates have the paper's τ = 0.5/n². With both
+    given the fitness is sharpness · tr((x/scale) · T/τ), which makes the loss blind to the size of
+    the activations; that is ours, and lesson 3 shows why it is needed. Taught in lesson 3.
+
+    Args:
+        x: maps (N, C, n, n) after ReLU and before the mask, floating. Half precision is computed
+            in float32. Values are not checked: a NaN gives a NaN.
+        sharpness: how decisively the best template wins (κ); no unit.
+        scale: (C,), what counts as a strong activation of each filter, in units of x; positive.
+        beta: how fast a template decays with distance; no unit.
+
+    Returns:
+        A scalar in nats, between −log min(N, n² + 1) and 0.
+
+    Raises:
+        TypeError: `x` or `scale` is not a floating tensor.
+        ValueError: wrong shapes, only one of `sharpness` and `scale`, or a number not positive.
+    """
+    check_maps(x, "x")
+    return _FilterLoss.apply(x, _gain(x, sharpness, scale, beta), beta)
+
+
+def category_loss(
+    x: Tensor, is_target: Tensor, *, sharpness: float, scale: Tensor, beta: float = 4.0
+) -> Tensor:
+    """Cross-entropy of p(T|x) to the template each map should fit: the category term (ours).
+
+    An image of the filter's category should fit the template at the map's own peak, any other image
+    the negative template. Both kinds count equally, however many there are. Taught in lesson 3.
+
+    Args:
+        x: maps (N, C, n, n) after ReLU and before the mask, floating; values are not checked.
+        is_target: (N, C) bool, whether image n belongs to the category of filter c.
+        sharpness, scale, beta: as in `filter_loss`.
+
+    Returns:
+        A scalar in nats, 0 or more.
+
+    Raises:
+        TypeError, ValueError: as `filter_loss`, and for `is_target`.
+    """
+    check_maps(x, "x")
+    _check_is_target(is_target, x)
+    scores = _scores(_flat(x), _gain(x, sharpness, scale, beta), x.shape[-1], beta)
+    log_posterior = log_likelihood(scores).log_softmax(-1)  # all templates are equally likely
+    peak = x.detach().flatten(-2).argmax(-1)
+    wanted = torch.where(is_target, peak, x.shape[-1] ** 2)
+    surprise = -log_posterior.gather(-1, wanted[..., None])[..., 0]
+    positives = is_target.to(surprise.dtype)
+    return (_weighted_mean(surprise, positives) + _weighted_mean(surprise, 1 - positives)) / 2
+
+
+def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor:
+    """Equation 4 of the paper, as a gradient of `filter_loss` to descend.
+
+    The paper freezes Z_T and p(x) and keeps one template per map: the positive one at the map's
+    peak for an image of the filter's category, the negative one for any other. As printed, eq. 4
+    has the sign of the mutual information; here it has the sign of the loss, and like `filter_loss`
+    it is divided by the number of filters. Taught in lesson 3.
+
+    Args:
+        x: maps (N, C, n, n) after ReLU and before the mask, floating.
+        is_target: (N, C) bool, whether image n belongs to the category of filter c.
+        beta: how fast a template decays with distance; no unit.
+
+    Returns:
+        (N, C, n, n), dtype of `x`.
+
+    Raises:
+        TypeError: `x` is not floating, or `is_target` is not bool.
+        ValueError: wrong shapes, empty, NaN or infinite values, or `beta` ≤ 0.
+    """
+    check_maps(x, "x")
+    check_finite(x, "x")
+    _check_is_target(is_target, x)
+    check_positive(beta, "beta")
+    n = x.shape[-1]
+    templates = part_templates(n, beta=beta, dtype=x.dtype, device=x.device)
+    prior = template_prior(n, dtype=x.dtype, device=x.device)
+    scores = fitness(x.detach(), templates)
+    wanted = torch.where(is_target, x.detach().flatten(-2).argmax(-1), n * n)
+    log_p = log_likelihood(scores).gather(-1, wanted[..., None])[..., 0]
+    weight = prior[wanted] * log_p.exp() * (log_p - log_marginal(scores, prior))
+    return -weight[..., None, None] * templates[wanted] / x.shape[1]
+
+
+class _FilterLoss(torch.autograd.Function):
+    """Loss and gradient in one sweep over blocks of filters; a filter never sees another."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, gain: Tensor, beta: float) -> Tensor:
+        flat, n = _flat(x.detach()), x.shape[-1]
+        images, filters, units = flat.shape
+        cone = _cone(n, beta, flat)
+        gradient = torch.empty_like(flat) if ctx.needs_input_grad[0] else None
+        total = flat.new_zeros(())
+        block = max(1, CHUNK_ELEMENTS // (images * units))
+        with torch.autocast(x.device.type, enabled=False):
+            for start in range(0, filters, block):
+                part = slice(start, start + block)
+                information, slope = _information(flat[:, part], gain[part], cone)
+                total += information
+                if gradient is not None:
+                    gradient[:, part] = slope() / -filters
+        ctx.save_for_backward(None if gradient is None else gradient.view_as(x).to(x.dtype))
+        return total / -filters
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return None if gradient is None else gradient * upstream, None, None
+
+
+def _information(x: Tensor, gain: Tensor, cone: Tensor):
+    """Σ over filters of MI for maps (N, c, n²), and a function that gives its gradient in x."""
+    x = x * gain[:, None]
+    log_p = x @ cone
+    log_p_negative = x.sum(-1).neg_()
+    log_p += log_p_negative[..., None]
+    p, p_negative = _normalise(log_p), _normalise(log_p_negative)  # both become log p(x|T)
+    prior = 1 / (x.shape[-1] + 1)
+    marginal = p.sum(-1).add_(p_negative).mul_(prior)
+    # Where every p(x|T) underflows, p·log(p/p(x)) is 0 to rounding: any finite logarithm will do.
+    log_marginal = marginal.clamp_min_(torch.finfo(x.dtype).tiny).log_()
+    weighted = log_p.sub_(log_marginal[..., None]).mul_(p)
+    weighted_negative = log_p_negative.sub_(log_marginal).mul_(p_negative)
+    by_template, by_negative = weighted.sum(0), weighted_negative.sum(0)
+
+    def slope() -> Tensor:
+        """∂MI/∂s = p(T) p(x|T) [ℓ − Σ_x p(x|T) ℓ], then ∂s/∂x = T."""
+        positive = weighted.sub_(p.mul_(by_template))
+        negative = weighted_negative.sub_(p_negative.mul_(by_negative)).add_(positive.sum(-1))
+        return (positive @ cone).sub_(negative[..., None]).mul_(gain[:, None] * prior)
+
+    return prior * (by_template.sum() + by_negative.sum()), slope
+
+
+def _normalise(scores: Tensor) -> Tensor:
+    """Softmax over the images; `scores` itself becomes its logarithm."""
+    p = scores.sub_(scores.amax(0)).exp()
+    total = p.sum(0)
+    scores.sub_(total.log())
+    return p.div_(total)
+
+
+def _scores(x: Tensor, gain: Tensor, n: int, beta: float) -> Tensor:
+    """Fitnesses (N, C, n²+1) of flat maps; differentiable."""
+    x = x * gain[:, None]
+    negative = -x.sum(-1, keepdim=True)
+    return torch.cat([x @ _cone(n, beta, x) + negative, negative], -1)
+
+
+def _cone(n: int, beta: float, like: Tensor) -> Tensor:
+    distances = l1_distances(n, dtype=like.dtype, device=like.device)
+    return (2 - beta / n * distances).clamp_min_(0)
+
+
+def _flat(x: Tensor) -> Tensor:
+    """(N, C, n²), in float32 at least: half precision would lose the statistics."""
+    x = x.flatten(-2)
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _gain(x: Tensor, sharpness: float | None, scale: Tensor | None, beta: float) -> Tensor:
+    """What a unit of activation counts in the fitness, (C,): τ, or sharpness/scale."""
+    check_positive(beta, "beta")
+    dtype = _flat(x).dtype
+    if sharpness is None and scale is None:
+        return torch.full((x.shape[1],), 0.5 / x.shape[-1] ** 2, dtype=dtype, device=x.device)
+    if sharpness is None or scale is None:
+        missing = "sharpness" if sharpness is None else "scale"
+        raise ValueError(f"sharpness and scale go together, got no {missing}")
+    check_positive(sharpness, "sharpness")
+    check_floating(scale, "scale")
+    if scale.shape != x.shape[1:2]:
+        raise ValueError(
+            f"scale must have shape ({x.shape[1]},), one for each filter, got {tuple(scale.shape)}"
+        )
+    return sharpness / scale.detach().to(dtype)
+
+
+def _check_is_target(is_target: Tensor, x: Tensor) -> None:
+    if not isinstance(is_target, Tensor) or is_target.dtype != torch.bool:
+        got = getattr(is_target, "dtype", type(is_target).__name__)
+        raise TypeError(f"is_target must be a bool tensor, got {got}")
+    if is_target.shape != x.shape[:2]:
+        raise ValueError(
+            f"is_target must have shape (N, C) = {tuple(x.shape[:2])}, got {tuple(is_target.shape)}"
+        )
+
+
+def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    return (values * weights).sum() / weights.sum().clamp_min(1)

@@ -1,0 +1,131 @@
+"""What a part detector's feature map should look like: templates, their prior, and the mask.
+
+Taught in lesson 1. Zhang, Wu and Zhu, "Interpretable Convolutional Neural Networks", CVPR 2018,
+section 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from icnn._check_args import check_finite, check_positive, check_size, check_square
+
+
+def l1_distances(n: int, *, dtype: torch.dtype | None = None, device=None) -> Tensor:
+    """City-block distance between every two units of an n×n map, as (n², n²), row-major."""
+    axis = torch.arange(n, device=device, dtype=dtype or torch.get_default_dtype())
+    gap = (axis[:, None] - axis).abs()
+    return (gap[:, None, :, None] + gap[None, :, None, :]).reshape(n * n, n * n)
+
+
+def part_templates(
+    n: int,
+    *,
+    beta: float = 4.0,
+    tau: float | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """The n² positive templates T_μ, one per position μ, and the negative template T⁻ last.
+
+    A positive template is τ·max(1 − β‖(i,j) − μ‖₁/n, −1) at unit (i, j); the negative one is −τ
+    everywhere. They are fixed: nothing in them is learned. Paper, section 3. Taught in lesson 1.
+
+    Args:
+        n: side of the square feature map, in units.
+        beta: how fast a template decays with distance from μ; no unit.
+        tau: the peak value; None is the paper's 0.5/n².
+        dtype: floating dtype of the result; None is torch's default dtype.
+        device: where the result lives.
+
+    Returns:
+        (n²+1, n, n), row-major in μ: the template for μ = (r, c) has index r·n + c.
+
+    Raises:
+        TypeError: `n` is not an int, `beta` or `tau` is not a number, `dtype` is not floating.
+        ValueError: `n` < 1, or `beta` or `tau` is not finite and positive.
+    """
+    check_size(n)
+    check_positive(beta, "beta")
+    tau = 0.5 / n**2 if tau is None else tau
+    check_positive(tau, "tau")
+    _check_dtype(dtype)
+    positive = tau * (1 - beta * l1_distances(n, dtype=dtype, device=device) / n).clamp_min(-1)
+    negative = torch.full_like(positive[:1], -tau)
+    return torch.cat([positive, negative]).reshape(n * n + 1, n, n)
+
+
+def template_prior(
+    n: int,
+    *,
+    alpha: float | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Tensor:
+    """How likely each template is before a map is seen: α/n² for each T_μ and 1 − α for T⁻.
+
+    Paper, section 3.1. Taught in lesson 1.
+
+    Args:
+        n: side of the square feature map, in units.
+        alpha: probability, in (0, 1), that the part is somewhere in the image; None is the paper's
+            n²/(1 + n²), which makes all n² + 1 templates equally likely.
+        dtype: floating dtype of the result; None is torch's default dtype.
+        device: where the result lives.
+
+    Returns:
+        (n²+1,), in the order of `part_templates`; it sums to 1.
+
+    Raises:
+        TypeError: `n` is not an int, `alpha` is not a number, `dtype` is not floating.
+        ValueError: `n` < 1, or `alpha` outside (0, 1).
+    """
+    check_size(n)
+    alpha = n**2 / (1 + n**2) if alpha is None else alpha
+    check_positive(alpha, "alpha")
+    if alpha >= 1:
+        raise ValueError(f"alpha must be less than 1, got {alpha}")
+    _check_dtype(dtype)
+    prior = torch.full((n * n + 1,), alpha / n**2, dtype=dtype, device=device)
+    prior[-1] = 1 - alpha
+    return prior
+
+
+def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
+    """The mask that keeps the neighbourhood of each map's strongest unit and drops the rest.
+
+    It is the positive template at the peak, without τ and with its negative part cut off:
+    max(1 − β‖(i,j) − μ̂‖₁/n, 0) with μ̂ = argmax x (the first one, row-major, at a tie). The paper
+    prints the mask with its small factor τ, which would shrink the map; like the authors' released
+    code, the peak here is 1. No gradient flows into the mask. Paper, section 3. Lesson 1.
+
+    Args:
+        x: feature maps (..., n, n), floating.
+        beta: how fast the mask decays with distance from the peak; no unit.
+
+    Returns:
+        (..., n, n) in [0, 1], dtype of `x`; multiply it with `x` to get the masked map.
+
+    Raises:
+        TypeError: `x` is not a floating tensor, or `beta` is not a number.
+        ValueError: maps are not square or empty, NaN or infinite values, or `beta` ≤ 0.
+    """
+    check_square(x, "x")
+    check_positive(beta, "beta")
+    check_finite(x, "x")
+    return mask_at(x.detach().flatten(-2).argmax(-1), x.shape[-1], beta=beta, dtype=x.dtype)
+
+
+def mask_at(peak: Tensor, n: int, *, beta: float, dtype: torch.dtype) -> Tensor:
+    """Masks (..., n, n) around the row-major positions `peak` (...); the unchecked inside."""
+    axis = torch.arange(n, device=peak.device)
+    rows = ((peak // n)[..., None] - axis).abs()
+    cols = ((peak % n)[..., None] - axis).abs()
+    distance = (rows[..., :, None] + cols[..., None, :]).to(dtype)
+    return (1 - beta / n * distance).clamp_min_(0)
+
+
+def _check_dtype(dtype: torch.dtype | None) -> None:
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise TypeError(f"dtype must be a floating dtype or None, got {dtype}")

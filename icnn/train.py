@@ -1,0 +1,146 @@
+"""Training: one function, deterministic for a seed, that never sees a test split.
+
+Taught in lesson 5.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from icnn._check_args import check_positive, check_size
+from icnn.layer import filter_losses
+
+RAMP = (0.1, 0.3)  # the filter loss is off before, full after, linear between (shares of all steps)
+
+
+@dataclass
+class History:
+    """What happened in each epoch: mean losses, accuracies in [0, 1], seconds since the start."""
+
+    loss: list[float] = field(default_factory=list)
+    filter_loss: list[float] = field(default_factory=list)
+    train_accuracy: list[float] = field(default_factory=list)
+    validation_accuracy: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+def fit(
+    model: nn.Module,
+    train: Dataset,
+    validation: Dataset,
+    *,
+    epochs: int = 7,
+    seed: int = 0,
+    batch_size: int = 64,
+    learning_rate: float = 2e-3,
+    weight_decay: float = 1e-3,
+    progress: bool = True,
+) -> History:
+    """Train a classifier with cross-entropy plus its filter losses, in place.
+
+    AdamW with a one-cycle learning rate. The filter losses are off for the first tenth of the steps
+    and at full weight from three tenths on: a template is worth fitting once a filter fires on
+    something. Deterministic for a seed on one machine and number of threads. Taught in lesson 5.
+
+    Args:
+        model: maps images (N, 3, H, W) in [0, 1] to scores (N, K).
+        train, validation: data sets with `.floats()` and `.labels`, such as
+            `icnn.data.creatures("train")`. Never pass a test split.
+        epochs, batch_size: whole numbers, at least 1.
+        seed: of the order of the images.
+        learning_rate, weight_decay: of AdamW; the rate is the peak of the cycle.
+        progress: whether to show a progress bar.
+
+    Returns:
+        History, one entry per epoch. The model is left in eval mode.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or range.
+        FloatingPointError: the loss is not finite; the message says at which step.
+    """
+    check_size(epochs, "epochs")
+    check_size(batch_size, "batch_size")
+    check_positive(learning_rate, "learning_rate")
+    _check_dataset(train, "train")
+    _check_dataset(validation, "validation")
+    images, labels = train.floats(), train.labels
+    order = torch.Generator().manual_seed(seed)
+    steps = epochs * -(-len(images) // batch_size)
+    optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
+    history, start, step = History(), time.perf_counter(), 0
+    with _bar(steps, progress) as bar:
+        for _ in range(epochs):
+            model.train()
+            sums = torch.zeros(3)
+            for batch in torch.randperm(len(images), generator=order).split(batch_size):
+                sums += _step(model, images[batch], labels[batch], ramp(step / steps), optimizer)
+                if not sums.isfinite().all():
+                    raise FloatingPointError(f"the loss is not finite at step {step} of {steps}")
+                schedule.step()
+                step += 1
+                bar.update()
+            _record(history, sums / len(images), accuracy(model, validation), start)
+            bar.set_postfix_str(f"validation accuracy {history.validation_accuracy[-1]:.3f}")
+    return history
+
+
+def ramp(progress: float) -> float:
+    """The share of its weight that the filter loss has after a share `progress` of the steps."""
+    begin, full = RAMP
+    return min(max((progress - begin) / (full - begin), 0.0), 1.0)
+
+
+@torch.no_grad()
+def predict(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> Tensor:
+    """What a module gives for many images, in eval mode and in batches: (N, …).
+
+    Pass the model for scores or a part of it, such as `model.features`, for maps.
+    """
+    model.eval()
+    return torch.cat([model(batch) for batch in images.split(batch_size)])
+
+
+def accuracy(model: nn.Module, dataset: Dataset) -> float:
+    """The share of images, in [0, 1], whose highest score is that of their own category."""
+    hits = predict(model, dataset.floats()).argmax(1) == dataset.labels
+    return hits.float().mean().item()
+
+
+def _step(model, images, labels, share: float, optimizer) -> Tensor:
+    scores = model(images)
+    extra = filter_losses(model, labels)
+    loss = nn.functional.cross_entropy(scores, labels) + share * extra
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    hits = (scores.argmax(1) == labels).sum()
+    return torch.stack([loss.detach() * len(images), extra.detach() * len(images), hits])
+
+
+def _record(history: History, means: Tensor, validation_accuracy: float, start: float) -> None:
+    loss, extra, train_accuracy = means.tolist()
+    history.loss.append(loss)
+    history.filter_loss.append(extra)
+    history.train_accuracy.append(train_accuracy)
+    history.validation_accuracy.append(validation_accuracy)
+    history.seconds.append(time.perf_counter() - start)
+
+
+def _bar(steps: int, progress: bool):
+    from tqdm.auto import tqdm
+
+    return tqdm(total=steps, disable=not progress, unit="step")
+
+
+def _check_dataset(dataset: Dataset, name: str) -> None:
+    if not (hasattr(dataset, "floats") and hasattr(dataset, "labels")):
+        wanted = "a data set with .floats() and .labels, such as icnn.data.creatures('train')"
+        raise TypeError(f"{name} must be {wanted}, got {type(dataset).__name__}")
+    if len(dataset) == 0:
+        raise ValueError(f"{name} must not be empty")
