@@ -1,0 +1,42 @@
+# Every command sets up .venv first; that takes no time when it is complete.
+PYTHON ?= python3
+VENV_PYTHON = .venv/bin/python
+LESSON = notebooks/00_start_here.ipynb
+
+# The reader's own Python settings must not leak into the environment.
+unexport PYTHONPATH
+unexport PYTHONHOME
+unexport PIP_USER
+unexport PIP_TARGET
+
+.PHONY: help environment lab test test-all lessons data checkpoints
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+environment: ## make or mend .venv from requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)."; \
+		echo "If you have one under another name: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) tools/set_up.py
+
+lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print the address)
+	@$(VENV_PYTHON) tools/check_environment.py
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 $(ARGS) $(LESSON)
+
+test: environment ## run every test once: lint, package, lessons
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
+
+test-all: environment ## everything again, from fresh clones and over many more inputs
+	$(VENV_PYTHON) tools/test_fresh_clone.py $(ARGS)
+
+lessons: environment ## run the lessons and save their outputs (ARGS=notebooks/05_training.ipynb: one)
+	$(VENV_PYTHON) tools/run_lessons.py $(ARGS)
+
+data: environment ## draw the shipped dataset again
+	$(VENV_PYTHON) tools/make_data.py $(ARGS)
+
+checkpoints: environment ## train the shipped networks again
+	$(VENV_PYTHON) tools/make_checkpoints.py $(ARGS)

@@ -1,0 +1,62 @@
+"""How the tests run (one thread a process, networking off) and how they report."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+OFFLINE = ROOT / "tools" / "offline"
+SECONDS_ALLOWED = defaultdict(lambda: 90, {"05_training": 180})
+
+# Inherited by the processes that pytest-xdist starts and by the kernels of the notebooks.
+os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
+)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process for each core that we may use; beyond four they only wait for memory."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(4, len(os.sched_getaffinity(0)))
+    return min(4, os.cpu_count() or 1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One table: what ran, what passed, how long it took, and why anything was skipped."""
+    seconds, outcomes = defaultdict(float), defaultdict(Counter)
+    for outcome, reports in terminalreporter.stats.items():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                file = report.nodeid.split("::")[0]
+                seconds[file] += report.duration
+                if outcome:  # a set-up or tear-down that went well has no outcome of its own
+                    outcomes[file][outcome] += 1
+    lessons = sorted(file for file in outcomes if file.endswith(".ipynb"))
+    tests = sorted(set(outcomes) - set(lessons))
+
+    write = terminalreporter.write_line
+    terminalreporter.section("summary")
+    for title, files in (("lesson (its cells)", lessons), ("tests", tests)):
+        write(f"{title:<34}{'passed':>8}{'failed':>8}{'skipped':>8}{'seconds':>9}")
+        for file in files:
+            name, count = Path(file).stem, outcomes[file]
+            late = seconds[file] > SECONDS_ALLOWED[name] and title.startswith("lesson")
+            write(
+                f"  {name:<32}{count['passed']:>8}{count['failed'] + count['error']:>8}"
+                f"{count['skipped']:>8}{seconds[file]:>9.1f}"
+                + (f"  longer than {SECONDS_ALLOWED[name]} s" if late else "")
+            )
+    reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in reasons.items():
+        write(f"skipped {count}: {reason.removeprefix('Skipped: ')}")
+    whole = [lesson for lesson in lessons if set(outcomes[lesson]) == {"passed"}]
+    failed = sum(count["failed"] + count["error"] for count in outcomes.values())
+    write(
+        f"{len(whole)} of {len(lessons)} lessons passed, in {sum(map(seconds.get, lessons)):.0f} s "
+        f"altogether; {failed} failures in all"
+    )

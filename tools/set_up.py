@@ -1,0 +1,122 @@
+"""Make .venv match requirements.lock; do nothing when it already does.
+
+Run through `make`, by any Python from 3.11 on; needs nothing but the standard library.
+An environment that is half made (an interrupted install, deleted files, another Python, a
+folder that moved) is recognised by what is in it and mended.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "complete.txt"
+SCHEME = {"base": str(VENV), "platbase": str(VENV)}
+PACKAGES = Path(sysconfig.get_path("purelib", "venv", SCHEME))
+PYTHON = Path(sysconfig.get_path("scripts", "venv", SCHEME)) / Path(
+    "python.exe" if sys.platform == "win32" else "python"
+)
+
+
+def main() -> None:
+    """Bring the environment up to date and record what it holds."""
+    if STAMP.is_file() and STAMP.read_text(encoding="utf-8") == inventory() and not damaged():
+        return
+    start = time.perf_counter()
+    if not usable():
+        say("making the environment in .venv")
+        make_environment()
+    for metadata in damaged():
+        say(f"mending {metadata.name.removesuffix('.dist-info')}")
+        shutil.rmtree(metadata)  # so that pip installs it again, over what is left of its files
+    for leftover in PACKAGES.glob("~*"):
+        shutil.rmtree(leftover)  # what an interrupted pip had put aside
+    STAMP.unlink(missing_ok=True)
+    say("installing what requirements.lock pins (the first time this takes some minutes)")
+    pip("install", "--requirement", "requirements.lock")
+    pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
+    STAMP.write_text(inventory(), encoding="utf-8")
+    say(f"environment complete after {time.perf_counter() - start:.0f} s")
+
+
+def usable() -> bool:
+    """Whether .venv was made here, by the Python that runs this file, and has all of its pip."""
+    pips = list(PACKAGES.glob("pip-*.dist-info"))
+    if not pips or not all(map(is_whole, pips)):
+        return False
+    settings = VENV / "pyvenv.cfg"
+    made_by = settings.read_text(encoding="utf-8").splitlines() if settings.is_file() else []
+    if not any(line.endswith(f" {VENV}") for line in made_by):
+        return False  # the folder was moved or copied: scripts inside still name the old one
+    try:
+        answer = subprocess.run(
+            [PYTHON, "-c", "import sys; print(sys.version)"], capture_output=True, text=True
+        )
+    except OSError:
+        return False
+    return answer.stdout.strip() == sys.version
+
+
+def make_environment() -> None:
+    """Create .venv from nothing."""
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    if subprocess.run(command, cwd=ROOT).returncode:
+        sys.exit(
+            "Could not make a virtual environment. On Debian and Ubuntu install the package\n"
+            "python3-venv; elsewhere install Python with its venv and ensurepip modules."
+        )
+
+
+def damaged() -> list[Path]:
+    """Metadata folders of installed packages of which at least one file is missing."""
+    return [folder for folder in sorted(PACKAGES.glob("*.dist-info")) if not is_whole(folder)]
+
+
+def is_whole(metadata: Path) -> bool:
+    """Whether every file that the package's RECORD lists is there (bytecode may be missing)."""
+    record = metadata / "RECORD"
+    if not record.is_file():
+        return False
+    with record.open(newline="", encoding="utf-8") as rows:
+        names = [row[0] for row in csv.reader(rows) if row]
+    return all((PACKAGES / name).exists() for name in names if not name.endswith(".pyc"))
+
+
+def inventory() -> str:
+    """What the environment was made from, and what is in it."""
+    sources = [(ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml")]
+    digest = hashlib.sha256(b"\n".join(sources)).hexdigest()
+    installed = sorted(folder.name for folder in PACKAGES.glob("*.dist-info"))
+    return "\n".join([str(ROOT), sys.version, digest, *installed, ""])
+
+
+def pip(*arguments: str) -> None:
+    """Run the environment's pip: progress bars for a person, silence for a log."""
+    quiet = [] if sys.stdout.isatty() else ["--quiet"]
+    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", *quiet, *arguments]
+    code = subprocess.run(command, cwd=ROOT).returncode
+    if code:
+        sys.exit(
+            f"pip stopped with exit code {code}; its last lines above say why. Nothing is lost:\n"
+            "run the same command again and it goes on from here (installing needs a network)."
+        )
+
+
+def say(message: str) -> None:
+    """One line of progress."""
+    print(f"[set-up] {message}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. Run the same command again and it goes on from here.")
