@@ -17,9 +17,19 @@ _HOME = {
     "layer": ("InterpretableLayer", "filter_losses", "assign_categories"),
     "network": ("SmallCNN", "small_cnn"),
     "train": ("fit", "predict", "accuracy"),
-    "measure": (),
+    "measure": (
+        "peaks",
+        "location_instability",
+        "part_tracking",
+        "best_part_tracking",
+        "constant_control",
+        "part_interpretability",
+        "category_selectivity",
+        "live_filters",
+    ),
     "receptive_field": ("unit_centres",),
     "data": (),
+    "checkpoints": (),
     "show": (),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -73,7 +73,7 @@ class InterpretableLayer(nn.Module):
         peak, where = x.detach().flatten(-2).max(-1)
         if self.training:
             self._maps = x
-            self._update_peak(peak.float().mean(0))
+            self._update_peak(peak.mean(0, dtype=self.peak.dtype))
         if not self.mask:
             return x
         return x * mask_at(where, self.size, beta=self.beta, dtype=x.dtype)
@@ -122,13 +122,14 @@ class InterpretableLayer(nn.Module):
     @torch.no_grad()
     def _update_peak(self, peak: Tensor) -> None:
         momentum = torch.where(self.batches == 0, 1.0, MOMENTUM)
-        self.peak.lerp_(peak, momentum)
+        self.peak.lerp_(peak, momentum.to(peak.dtype))
         self.batches += 1
 
     @torch.no_grad()
     def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
         known = self.category_means.shape[1]
         means, counts = category_means(x, labels, max(int(labels.max()) + 1, known))
+        means = means.to(self.category_means.dtype)
         old = nn.functional.pad(self.category_means, (0, means.shape[1] - known))
         new = torch.where(old == 0, means, old.lerp(means, MOMENTUM))  # 0: not seen yet
         self.category_means = torch.where(counts > 0, new, old)
@@ -200,9 +201,9 @@ def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) ->
 
 def category_means(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor, Tensor]:
     """Mean activation of each filter on each category (C, K), and the images of each (K,)."""
-    one_hot = nn.functional.one_hot(labels, n_categories).float()
-    counts = one_hot.sum(0)
-    sums = x.flatten(-2).mean(-1).float().T @ one_hot
+    activation = x.flatten(-2).mean(-1, dtype=torch.promote_types(x.dtype, torch.float32))
+    one_hot = nn.functional.one_hot(labels, n_categories).to(activation.dtype)
+    counts, sums = one_hot.sum(0), activation.T @ one_hot
     return sums / counts.clamp_min(1), counts
 
 

@@ -56,7 +56,11 @@ def category_loss(
     """Cross-entropy of p(T|x) to the template each map should fit: the category term (ours).
 
     An image of the filter's category should fit the template at the map's own peak, any other image
-    the negative template. Both kinds count equally, however many there are. Taught in lesson 3.
+    the negative template. Both kinds count equally, however many there are. Here p(T|x) is
+    proportional to exp(fitness): all Z_T are taken as equal, so that a map is judged by itself and
+    not against the batch. (With the Z_T of the batch the term changed nothing that we could
+    measure.) No positive fitness is below the negative one, so an image of another category costs
+    at least log(n² + 1), which it does when its map is silent. Taught in lesson 3.
 
     Args:
         x: maps (N, C, n, n) after ReLU and before the mask, floating; values are not checked.
@@ -72,7 +76,7 @@ def category_loss(
     check_maps(x, "x")
     _check_is_target(is_target, x)
     scores = _scores(_flat(x), _gain(x, sharpness, scale, beta), x.shape[-1], beta)
-    log_posterior = log_likelihood(scores).log_softmax(-1)  # all templates are equally likely
+    log_posterior = scores.log_softmax(-1)  # all templates are equally likely beforehand
     peak = x.detach().flatten(-2).argmax(-1)
     wanted = torch.where(is_target, peak, x.shape[-1] ** 2)
     surprise = -log_posterior.gather(-1, wanted[..., None])[..., 0]

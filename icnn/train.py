@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 from icnn._check_args import check_positive, check_size
 from icnn.layer import filter_losses
 
+EPOCHS = 8
 RAMP = (0.1, 0.3)  # the filter loss is off before, full after, linear between (shares of all steps)
 
 
@@ -34,7 +35,7 @@ def fit(
     train: Dataset,
     validation: Dataset,
     *,
-    epochs: int = 7,
+    epochs: int = EPOCHS,
     seed: int = 0,
     batch_size: int = 64,
     learning_rate: float = 2e-3,

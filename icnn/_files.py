@@ -1,0 +1,42 @@
+"""Shipped files are read whole and checked against their checksum before anything uses them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+CHECKSUMS = "SHA256SUMS"  # one in each folder, in the format of `sha256sum`
+HELP = "get it back with `git checkout -- data`, or clone the repository again"
+
+
+def read_verified(path: Path) -> io.BytesIO:
+    """The content of a shipped file, after its checksum was found right.
+
+    Raises:
+        FileNotFoundError: the file or the list of checksums is missing.
+        ValueError: the file is not listed, or not the one that was shipped.
+    """
+    sums = path.parent / CHECKSUMS
+    for needed in (path, sums):
+        if not needed.is_file():
+            raise FileNotFoundError(f"{needed} is missing: {HELP}")
+    listed = dict(reversed(line.split("  ", 1)) for line in sums.read_text().splitlines())
+    if path.name not in listed:
+        raise ValueError(f"{path.name} is not listed in {sums}: {HELP}")
+    content = path.read_bytes()
+    if _sha256(content) != listed[path.name]:
+        raise ValueError(f"{path} is truncated or was changed (wrong checksum): {HELP}")
+    return io.BytesIO(content)
+
+
+def write_checksums(folder: Path) -> None:
+    """List every file of a folder with its checksum."""
+    files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
+    lines = [f"{_sha256(p.read_bytes())}  {p.name}\n" for p in files]
+    (folder / CHECKSUMS).write_text("".join(lines))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,421 @@
+"""How well do filters detect parts? The paper's measures, their repair, and the control.
+
+Introduced in lesson 5, built step by step in lesson 7. Points are (row, col) in pixels; pixel i
+covers [i, i+1). A filter is judged on the images on which it fires most, its *top images*; among
+equal scores the earlier image comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from icnn._check_args import (
+    check_finite,
+    check_floating,
+    check_labels,
+    check_maps,
+    check_positive,
+    check_size,
+)
+from icnn.receptive_field import height_and_width, upscale
+
+PIXELS_AT_ONCE = 2**24  # of scaled-up maps; bounds the memory that `part_interpretability` needs
+
+
+class PartTracking(NamedTuple):
+    """The part that each filter tracks best, and how well: both (C,)."""
+
+    part: Tensor
+    tracking: Tensor
+
+
+class Control(NamedTuple):
+    """Location instability of filters that always point at one place, detecting nothing."""
+
+    centre: float
+    best: float
+
+
+class Interval(NamedTuple):
+    """The ends of an interval."""
+
+    low: float
+    high: float
+
+
+def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each map is strongest, and how strong.
+
+    Taught in lesson 1. `icnn.unit_centres(features, image_size).pixels` turns units into pixels.
+
+    Args:
+        maps: (N, C, n, n), floating.
+
+    Returns:
+        positions (N, C, 2) in units, (row, col), dtype of `maps`; scores (N, C). The first peak,
+        row by row, at a tie.
+
+    Raises:
+        TypeError: not a floating tensor.
+        ValueError: wrong rank, not square, empty, NaN or infinite values.
+    """
+    check_maps(maps, "maps")
+    check_finite(maps, "maps")
+    scores, where = maps.flatten(-2).max(-1)
+    n = maps.shape[-1]
+    return torch.stack([where // n, where % n], -1).to(maps.dtype), scores
+
+
+def location_instability(
+    points: Tensor,
+    scores: Tensor,
+    landmarks: Tensor,
+    image_size: int | tuple[int, int],
+    *,
+    top: int = 100,
+) -> Tensor:
+    """How much the distance from a filter's peak to a landmark varies; lower is called better.
+
+    The std over the top images of ‖landmark − point‖ / image diagonal, then the mean over
+    landmarks. Sample standard deviation, as in the authors' code. It can be beaten by a constant:
+    show `constant_control` beside it. Paper, section 5.2.2. Taught in lessons 5 and 7.
+
+    Args:
+        points: (N, C, 2) pixels, where each filter peaks in each image.
+        scores: (N, C), how strongly; ranks the images.
+        landmarks: (N, K, 2) pixels, NaN where an image does not have the landmark.
+        image_size: side, or (height, width), in pixels.
+        top: how many images, of those that have the landmark, count for each filter.
+
+    Returns:
+        (C,) in image diagonals, dtype of `points`; NaN where no landmark is in two images.
+
+    Raises:
+        TypeError: wrong types.
+        ValueError: wrong shapes, values that are not finite, or a number out of range.
+    """
+    _check(points, scores, landmarks, top)
+    height, width = height_and_width(image_size)
+    diagonal = (height**2 + width**2) ** 0.5
+    distances = (
+        (landmark - point).norm(dim=-1, keepdim=True) / diagonal
+        for point, landmark in _on_top_images(points, scores, landmarks, top)
+    )
+    spread = torch.stack([_variance(distance).sqrt() for distance in distances], 1)
+    return spread.nanmean(1).to(points.dtype)
+
+
+def part_tracking(points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int = 100) -> Tensor:
+    """How much of a landmark's movement a filter's peak follows.
+
+    1 − Var(point − landmark) / Var(landmark), on the top images that have the landmark; sample
+    variances, rows and columns added up. 1 for a perfect detector of the part (at any fixed
+    offset), 0 for a filter that always points at one place, negative for peaks that have nothing to
+    do with it. Ours. Taught in lessons 5 and 7.
+
+    Args:
+        points, scores, landmarks, top: as for `location_instability`.
+
+    Returns:
+        (C, K), dtype of `points`; NaN with fewer than two images, or where the landmark never
+        moves.
+
+    Raises:
+        TypeError, ValueError: as `location_instability`.
+    """
+    _check(points, scores, landmarks, top)
+    columns = []
+    for point, landmark in _on_top_images(points, scores, landmarks, top):
+        still = (landmark == landmark[:, :1]).flatten(1).all(1)
+        tracking = 1 - _variance(point - landmark) / _variance(landmark)
+        columns.append(tracking.masked_fill(still, torch.nan))
+    return torch.stack(columns, 1).to(points.dtype)
+
+
+def best_part_tracking(
+    points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int = 100
+) -> PartTracking:
+    """The part that each filter tracks best, and how well it does so on other images.
+
+    The part is chosen on the images with an even index and measured on those with an odd one: the
+    maximum over parts on the same images would flatter. Clipped at −1, so that one wild filter does
+    not decide a mean. The order of the images must not alternate between two kinds. Ours. Taught in
+    lessons 5 and 7.
+
+    Args:
+        points, scores, landmarks: as for `location_instability`.
+        top: how many images count for each filter, half of them on each side.
+
+    Returns:
+        PartTracking: part (C,) int64, among those that can be measured on both sides, and tracking
+        (C,) in [−1, 1]; −1 and NaN where there is no such part.
+
+    Raises:
+        TypeError, ValueError: as `location_instability`; also fewer than 2 images, or `top` < 2.
+    """
+    _check(points, scores, landmarks, top)
+    if len(points) < 2 or top < 2:
+        raise ValueError(f"points and top must be 2 or more images, got {len(points)} and {top}")
+    choose, measure = (
+        part_tracking(points[side::2], scores[side::2], landmarks[side::2], top=top // 2)
+        for side in (0, 1)
+    )
+    unknown = choose.isnan() | measure.isnan()
+    part = choose.masked_fill(unknown, -torch.inf).argmax(1, keepdim=True)
+    none = unknown.all(1)
+    tracking = measure.gather(1, part)[:, 0].clamp_min(-1)
+    return PartTracking(part[:, 0].masked_fill(none, -1), tracking.masked_fill(none, torch.nan))
+
+
+def constant_control(
+    landmarks: Tensor, image_size: int | tuple[int, int], *, top: int = 100, grid: int = 16
+) -> Control:
+    """What a filter that always fires at one place scores in location instability.
+
+    Its scores are all equal, so that its top images are simply the first ones that have the
+    landmark: shuffled images, please. Belongs beside every table of location instabilities; in part
+    tracking any constant scores 0. Ours. Taught in lessons 5 and 7.
+
+    Args:
+        landmarks: (N, K, 2) pixels, NaN where absent.
+        image_size: side, or (height, width), in pixels.
+        top: how many images count for each landmark.
+        grid: the best place is searched on the centres of this many rows and columns of units.
+
+    Returns:
+        Control: the centre of the image; the best of it and the grid, chosen on these very images.
+
+    Raises:
+        TypeError, ValueError: as `location_instability`.
+    """
+    height, width = height_and_width(image_size)
+    check_size(grid, "grid")
+    _check_landmarks(landmarks)
+    share = (torch.arange(grid, dtype=torch.float64) + 0.5) / grid
+    places = torch.cat([share.new_tensor([[0.5, 0.5]]), torch.cartesian_prod(share, share)])
+    points = (places * share.new_tensor([height, width])).expand(len(landmarks), -1, 2)
+    equal = torch.ones(points.shape[:2])
+    instability = location_instability(points, equal, landmarks, image_size, top=top)
+    return Control(float(instability[0]), float(instability.min()))
+
+
+def peak_spread(points: Tensor, scores: Tensor, *, top: int = 100) -> Tensor:
+    """How far a filter's peak moves about over its top images; 0 for a constant.
+
+    Root of the sample variances along rows and columns, added up. Says whether a high tracking is
+    earned by a peak that moves. Taught in lesson 7.
+
+    Args:
+        points: (N, C, 2) pixels.
+        scores: (N, C), ranks the images.
+        top: how many images count for each filter.
+
+    Returns:
+        (C,) in pixels, dtype of `points`; NaN with fewer than two images.
+
+    Raises:
+        TypeError, ValueError: as `location_instability`.
+    """
+    _check_points(points, scores, top)
+    everywhere = torch.zeros(len(points), 1, 2, device=points.device)
+    ((point, _),) = _on_top_images(points, scores, everywhere, top)
+    return _variance(point).sqrt().to(points.dtype)
+
+
+def part_interpretability(
+    maps: Tensor, part_masks: Tensor, *, quantile: float = 0.995, iou: float = 0.2
+) -> Tensor:
+    """The share of images in which a filter's strongest units cover its best part.
+
+    A filter's threshold is a quantile of its activations over all images and units. Its maps are
+    scaled up to the image, and what is strictly above the threshold is compared with the part's
+    mask. Paper, section 5.2.1 and Table 1. Taught in lesson 7.
+
+    Args:
+        maps: masked maps (N, C, n, n), floating.
+        part_masks: (N, K, H, W) bool, empty where a part is absent.
+        quantile: in (0, 1); 0.995 keeps the strongest 0.5 % of the units.
+        iou: an image counts when intersection over union is above this, in (0, 1).
+
+    Returns:
+        (C,) in [0, 1]: for the best part, the share of the images that have it; 0 for a filter that
+        never fires, NaN if no image has any part.
+
+    Raises:
+        TypeError: wrong types.
+        ValueError: wrong shapes, values that are not finite, or a number out of range.
+    """
+    check_maps(maps, "maps")
+    check_finite(maps, "maps")
+    _check_part_masks(part_masks, len(maps))
+    _check_share(quantile, "quantile")
+    _check_share(iou, "iou")
+    maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    filters, (parts, height, width) = maps.shape[1], part_masks.shape[1:]
+    threshold = torch.stack([one.flatten().quantile(quantile) for one in maps.unbind(1)])
+    hits = torch.zeros(filters, parts, dtype=torch.float64)
+    at_once = max(1, PIXELS_AT_ONCE // (filters * height * width))
+    for some, masks in zip(maps.split(at_once), part_masks.split(at_once), strict=True):
+        active = upscale(some, (height, width)) > threshold[:, None, None]
+        active, part = active.flatten(2).float(), masks.flatten(2).float()
+        both = (active @ part.mT).double()
+        either = active.sum(2)[:, :, None] + part.sum(2)[:, None] - both
+        hits += (both / either > iou).sum(0)
+    visible = part_masks.flatten(2).any(2).sum(0)
+    best = (hits / visible).masked_fill(visible == 0, -1).amax(1)
+    return best.masked_fill(best < 0, torch.nan).to(maps.dtype)
+
+
+def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
+    """The share of a filter's mean activation that falls on its own category.
+
+    Its own category is the one that activates it most. 1/K for a filter that does not care among K
+    categories, 1 for one that fires on a single category. Ours. Taught in lesson 5.
+
+    Args:
+        maps: unmasked maps (N, C, n, n) after ReLU.
+        labels: (N,) integer categories; those that occur are compared.
+
+    Returns:
+        (C,) in [1/K, 1], dtype of `maps`; NaN for a filter that never fires.
+
+    Raises:
+        TypeError: wrong types.
+        ValueError: wrong shapes, empty, values that are negative or not finite.
+    """
+    check_maps(maps, "maps")
+    check_finite(maps, "maps")
+    if (maps < 0).any():
+        raise ValueError(f"maps must be 0 or more, after a ReLU, got {float(maps.min()):.3g}")
+    check_labels(labels, len(maps))
+    activation = maps.mean((2, 3), dtype=torch.float64)
+    means = torch.stack([activation[labels == c].mean(0) for c in labels.unique()], 1)
+    return (means.amax(1) / means.sum(1)).to(maps.dtype)
+
+
+def dead_filters(maps: Tensor) -> Tensor:
+    """Which filters are never above 0, on no image and at no unit: (C,) bool.
+
+    A dead filter "peaks" in the first unit of every map, so it scores like a constant: leave it out
+    of means, and say how many there were. Taught in lesson 5.
+
+    Args:
+        maps: (N, C, n, n), floating.
+
+    Raises:
+        TypeError, ValueError: as `peaks`.
+    """
+    return (peaks(maps)[1] <= 0).all(0)
+
+
+def live_filters(maps: Tensor) -> Tensor:
+    """Which filters are above 0 somewhere: (C,) bool, the others than `dead_filters`."""
+    return ~dead_filters(maps)
+
+
+def bootstrap(
+    statistic: Callable[[Tensor], float], n_images: int, *, samples: int = 200, seed: int = 0
+) -> Interval:
+    """How far a number could be off because other images might have been drawn: a 95 % interval.
+
+    The images are drawn again and again with replacement. To compare two networks, let `statistic`
+    give the difference on the same images. It must not choose anything on one half of the images
+    and test it on the other, as `best_part_tracking` does: a repeated image can fall on both sides.
+    It knows nothing of training seeds. Taught in lesson 7.
+
+    Args:
+        statistic: (n_images,) int64 indices of images, with repetitions → a number.
+        n_images: how many images there are.
+        samples: how often they are drawn.
+        seed: of the drawing; the same seed gives the same interval.
+
+    Returns:
+        Interval: the 2.5 % and 97.5 % quantiles of the statistic.
+
+    Raises:
+        TypeError, ValueError: `n_images` or `samples` no int, or less than 1.
+    """
+    check_size(n_images, "n_images")
+    check_size(samples, "samples")
+    draw = torch.Generator().manual_seed(seed)
+    values = [
+        float(statistic(torch.randint(n_images, (n_images,), generator=draw)))
+        for _ in range(samples)
+    ]
+    ends = torch.tensor(values, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double())
+    return Interval(*ends.tolist())
+
+
+def _on_top_images(
+    points: Tensor, scores: Tensor, landmarks: Tensor, top: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """For each landmark the points and landmarks (C, m, 2) on each filter's top images, float64."""
+    points, landmarks = points.double().transpose(0, 1), landmarks.double()
+    order = scores.T.argsort(dim=1, descending=True, stable=True)
+    for landmark in landmarks.unbind(1):
+        has_it = ~landmark[:, 0].isnan()
+        # All filters see the same images, so each row keeps equally many.
+        images = order[has_it[order]].view(len(order), int(has_it.sum()))[:, :top]
+        yield points.gather(1, images[..., None].expand(-1, -1, 2)), landmark[images]
+
+
+def _variance(values: Tensor) -> Tensor:
+    """Sample variance over the images of (C, m, d), coordinates added up: (C,); NaN for m < 2."""
+    if values.shape[1] < 2:
+        return values.new_full((len(values),), torch.nan)
+    return values.var(1).sum(-1)
+
+
+def _check(points: Tensor, scores: Tensor, landmarks: Tensor, top: int) -> None:
+    _check_points(points, scores, top)
+    _check_landmarks(landmarks)
+    if len(landmarks) != len(points):
+        raise ValueError(
+            f"landmarks must be of the {len(points)} images of points, got {len(landmarks)} images"
+        )
+
+
+def _check_points(points: Tensor, scores: Tensor, top: int) -> None:
+    check_floating(points, "points")
+    check_floating(scores, "scores")
+    if points.ndim != 3 or points.shape[-1] != 2 or points.numel() == 0:
+        raise ValueError(f"points must have shape (N, C, 2), not empty, got {tuple(points.shape)}")
+    if scores.shape != points.shape[:2]:
+        raise ValueError(
+            f"scores must have shape {tuple(points.shape[:2])}, as points, "
+            f"got {tuple(scores.shape)}"
+        )
+    check_finite(points, "points")
+    check_finite(scores, "scores")
+    check_size(top, "top")
+
+
+def _check_landmarks(landmarks: Tensor) -> None:
+    check_floating(landmarks, "landmarks")
+    if landmarks.ndim != 3 or landmarks.shape[-1] != 2 or landmarks.numel() == 0:
+        raise ValueError(
+            f"landmarks must have shape (N, K, 2), not empty, got {tuple(landmarks.shape)}"
+        )
+    absent = landmarks.isnan()
+    if landmarks.isinf().any() or (absent[..., 0] != absent[..., 1]).any():
+        raise ValueError("landmarks must be finite, or NaN in row and column where absent")
+
+
+def _check_part_masks(part_masks: Tensor, count: int) -> None:
+    if not isinstance(part_masks, Tensor) or part_masks.dtype != torch.bool:
+        got = getattr(part_masks, "dtype", type(part_masks).__name__)
+        raise TypeError(f"part_masks must be a bool tensor, got {got}")
+    if part_masks.ndim != 4 or len(part_masks) != count or part_masks.numel() == 0:
+        raise ValueError(
+            f"part_masks must have shape ({count}, K, H, W), got {tuple(part_masks.shape)}"
+        )
+
+
+def _check_share(value: float, name: str) -> None:
+    check_positive(value, name)
+    if value >= 1:
+        raise ValueError(f"{name} must be less than 1, got {value}")

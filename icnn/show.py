@@ -1,0 +1,181 @@
+"""What the lessons put on the page: pictures with alt text, tables, and numbers with a band.
+
+Used from lesson 0 on.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Sequence
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: eight colours that colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+PIXELS_PER_INCH = 110
+
+
+def style() -> None:
+    """Set the look of all pictures of a lesson; call it once, in the first cell."""
+    plt.rcParams.update(
+        {
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+            "image.cmap": "viridis",
+            "image.interpolation": "nearest",
+            "figure.constrained_layout.use": True,
+            "figure.constrained_layout.h_pad": 0.08,
+            "legend.frameon": False,
+        }
+    )
+
+
+def figure(fig: Figure, alt: str) -> None:
+    """Show a picture with a text for readers who do not see it, then close it.
+
+    Args:
+        fig: a matplotlib figure.
+        alt: what there is to see, with its numbers; computed from the data, so that a test that
+            compares texts also notices when the picture changes.
+    """
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
+    width = round(fig.get_figwidth() * 80)
+    plt.close(fig)
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    tag = (
+        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%" '
+        f'src="data:image/png;base64,{picture}">'
+    )
+    display({"text/html": tag, "text/plain": alt}, raw=True)
+
+
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    caption: str = "",
+    *,
+    measured: bool = False,
+) -> None:
+    """Show a table; the first cell of each row is the row's header.
+
+    Args:
+        header: one title for each column.
+        rows: one sequence for each row; numbers are shown as they are printed.
+        caption: what the table says, above it.
+        measured: the numbers may differ a little from machine to machine, so the notebook tests
+            do not compare them; follow the table with `expect`.
+    """
+    head = "".join(f'<th scope="col">{html.escape(str(cell))}</th>' for cell in header)
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(str(first))}</th>'
+        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    kind = "measured" if measured else "exact"
+    text = caption if measured else _plain(caption, [header, *rows])
+    display(
+        {
+            "text/html": f'<table class="{kind}"><caption>{html.escape(caption)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
+            "text/plain": text,
+        },
+        raw=True,
+    )
+
+
+def expect(name: str, value: float, low: float, high: float) -> None:
+    """Say whether a number lies in the band where it should be on every machine.
+
+    Prints the number itself only when it does not.
+    """
+    inside = low <= float(value) <= high
+    print(f"{name} in [{low:g}, {high:g}]: " + ("yes" if inside else f"NO, it is {value:.4g}"))
+
+
+def maps(
+    axes: Axes,
+    values: np.ndarray,
+    *,
+    title: str = "",
+    limit: float | None = None,
+    signed: bool = False,
+    numbers: bool = False,
+    peak: bool = False,
+):
+    """Draw one feature map, mask or template as squares; returns the image for a colour bar.
+
+    Args:
+        axes: where to draw.
+        values: (n, n), an array or a tensor.
+        title: above the map.
+        limit: value of the strongest colour; None is the largest magnitude.
+        signed: whether values may be negative: two-sided colours with white at 0.
+        numbers: whether to write each value into its square (small maps only).
+        peak: whether to mark the largest value with a cross.
+    """
+    values = np.asarray(values, dtype=float)
+    limit = limit or max(float(np.abs(values).max()), 1e-12)
+    colours = {"cmap": "PuOr_r", "vmin": -limit} if signed else {"cmap": "viridis", "vmin": 0}
+    image = axes.imshow(values, vmax=limit, **colours)
+    axes.set(title=title, xticks=[], yticks=[])
+    if numbers:
+        for (row, column), value in np.ndenumerate(values):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
+            colour = "white" if dark else "black"
+            axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=colour)
+    if peak:
+        row, column = np.unravel_index(values.argmax(), values.shape)
+        axes.plot(column, row, "x", color="white" if not signed else "black", ms=7, mew=2)
+    return image
+
+
+def image(axes: Axes, picture: np.ndarray, *, title: str = "") -> None:
+    """Draw one image (3, H, W), uint8 or in [0, 1]; one unit of the axes is one pixel."""
+    picture = np.moveaxis(np.asarray(picture), 0, -1)
+    height, width = picture.shape[:2]
+    axes.imshow(picture, extent=(0, width, height, 0))
+    axes.set(title=title, xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def images(pictures: Sequence[np.ndarray], titles: Sequence[str] = (), *, columns: int = 8):
+    """A grid of images; returns the figure and its axes, flat and in order."""
+    rows = -(-len(pictures) // columns)
+    fig, grid = plt.subplots(rows, columns, figsize=(1.25 * columns, 1.42 * rows), squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for i, picture in enumerate(pictures):
+        image(grid.flat[i], picture, title=titles[i] if titles else "")
+    return fig, grid.flat[: len(pictures)]
+
+
+def overlay(axes: Axes, picture: np.ndarray, values: np.ndarray, *, title: str = "") -> None:
+    """Draw an image darkened where a map (n, n) over it is low; the map is scaled up smoothly."""
+    image(axes, picture, title=title)
+    values = np.asarray(values, dtype=float)
+    height, width = np.asarray(picture).shape[-2:]
+    bright = np.clip(values / max(0.7 * float(values.max()), 1e-12), 0, 1)
+    shade = np.zeros((*values.shape, 4))
+    shade[..., 3] = 0.72 * (1 - bright)
+    axes.imshow(shade, extent=(0, width, height, 0), interpolation="bilinear")
+
+
+def _plain(caption: str, lines: Sequence[Sequence[object]]) -> str:
+    """The table as text, for readers without HTML."""
+    cells = [[str(cell) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    text = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
+    return "\n".join([*([caption] if caption else []), *(line.rstrip() for line in text)])
