@@ -169,6 +169,13 @@ def test_best_part_is_chosen_on_even_images_and_measured_on_odd_ones(seed, n, to
     assert got.part.dtype == torch.int64
 
 
+def test_a_part_that_only_one_side_can_measure_is_no_part():
+    points, scores, landmarks = scene(16, k=1)
+    landmarks[::2] = torch.nan
+    got = measure.best_part_tracking(points, scores, landmarks)
+    assert (got.part == -1).all() and got.tracking.isnan().all()
+
+
 def test_choosing_and_measuring_on_the_same_images_flatters():
     points, scores, landmarks = scene(6, n=200, c=100, k=7)
     landmarks = landmarks.nan_to_num(20.0)
@@ -187,18 +194,18 @@ def test_peaks_name_rows_then_columns_and_the_first_at_a_tie():
     assert scores.tolist() == [[0, 4, 0], [0, 2, 0]]
 
 
-def test_constant_control_agrees_with_loops():
-    _, _, landmarks = scene(7, n=25, k=2)
+@pytest.mark.parametrize("seed", [7, 8, 9])
+def test_constant_control_agrees_with_loops(seed):
+    _, _, landmarks = scene(seed, n=25, k=2)
+    landmarks = landmarks * 0.5 + 1  # in a corner, so that the centre is not the best place
     got = measure.constant_control(landmarks, SIZE, top=10, grid=3)
-    places = [
-        (24.0, 32.0),
-        *((r * 16 + 8.0, c * 64 / 3 + 32 / 3) for r in range(3) for c in range(3)),
-    ]
+    grid = [(16 * row + 8, 64 * (col + 0.5) / 3) for row in range(3) for col in range(3)]
     wanted = []
-    for place in places:
+    for place in [(24, 32), *grid]:
         points = torch.tensor(place, dtype=torch.float64).expand(25, 1, 2)
         equal = torch.ones(25, 1)
         wanted.append(float(slow_instability(points, equal, landmarks, SIZE, 10)))
+    assert min(wanted) < wanted[0]
     assert got == pytest.approx((wanted[0], min(wanted)), abs=1e-6)
 
 

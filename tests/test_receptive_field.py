@@ -101,6 +101,14 @@ def test_any_chain_agrees_with_its_gradients_and_its_output(chain):
             check_unit(field, twin, (HIGH, WIDE), unit, channels=1)
 
 
+@pytest.mark.parametrize("side", range(6, 14))
+@pytest.mark.parametrize("kernel, stride, padding", [(1, 3, 0), (2, 3, 1), (3, 2, 0), (3, 2, 1)])
+def test_ceil_mode_leaves_out_windows_that_start_behind_the_image(kernel, stride, padding, side):
+    pool = nn.MaxPool2d(kernel, stride, padding, ceil_mode=True)
+    field = receptive_field.unit_centres(pool, side)
+    assert len(field.rows) == pool(torch.zeros(1, 1, side, side)).shape[-1]
+
+
 def torchvision_features(name: str) -> nn.Module:
     models = pytest.importorskip("torchvision.models")
     if name == "alexnet":
@@ -230,6 +238,27 @@ def test_the_average_is_aligned_on_the_peak_and_takes_the_top_images():
         corner_looker(), images, 0, top=3, patch=1, stride=1
     )
     assert fainter.max() < average.max()
+
+
+@torch.no_grad()
+def test_the_average_is_over_the_images_that_reach():
+    torch.manual_seed(1)
+    features = nn.Sequential(nn.Conv2d(3, 2, 5, 2, 1), nn.ReLU(), nn.Conv2d(2, 1, 3)).double()
+    images = torch.rand(5, 3, 15, 18, dtype=torch.float64)
+    found: dict[tuple[int, int], list[float]] = {}
+    for image in images:
+        unit = divmod(int(features(image[None]).flatten().argmax()), 6)
+        row, col = (int(3.5 + 2 * u) for u in unit)  # the first centre is 1.5 + 2
+        values = receptive_field.discrepancy_map(features, image, 0, patch=4).tolist()
+        for r in range(15):
+            for c in range(18):
+                found.setdefault((8 + r - row, 9 + c - col), []).append(values[r][c])
+    wanted = [
+        [sum(v) / len(v) if (v := found.get((r, c))) else 0.0 for c in range(18)] for r in range(15)
+    ]
+    got = receptive_field.average_receptive_field(features, images, 0, patch=4)
+    assert {len(values) for values in found.values()} >= {1, 5}
+    torch.testing.assert_close(got, torch.tensor(wanted, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(
