@@ -23,7 +23,7 @@ from icnn._check_args import (
 )
 from icnn.receptive_field import height_and_width, upscale
 
-PIXELS_AT_ONCE = 2**24  # of scaled-up maps; bounds the memory that `part_interpretability` needs
+PIXELS_AT_ONCE = 2**20  # of scaled-up maps; bounds the memory that `part_interpretability` needs
 
 
 class PartTracking(NamedTuple):

@@ -1,0 +1,152 @@
+"""The interpretable layer: what it does forward and backward, and what it remembers."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+import torch
+from torch import nn
+
+import icnn
+from icnn.layer import MOMENTUM, SCALE_FLOOR
+
+
+def some_maps(images: int = 6, filters: int = 3, n: int = 5, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(images, filters, n, n, generator=generator).relu()
+
+
+def test_it_multiplies_with_the_mask_and_has_no_parameters() -> None:
+    layer, x = icnn.InterpretableLayer(3, 5, beta=2.0), some_maps()
+    for mode in (layer.train(), layer.eval()):
+        assert mode(x).equal(x * icnn.part_mask(x, beta=2.0))
+    assert not list(layer.parameters())
+
+
+def test_without_the_mask_it_passes_maps_on() -> None:
+    x = some_maps()
+    assert icnn.InterpretableLayer(3, 5, mask=False)(x).equal(x)
+
+
+def test_the_gradient_is_that_of_a_constant_mask() -> None:
+    x = some_maps().requires_grad_()
+    icnn.InterpretableLayer(3, 5).eval()(x).sum().backward()
+    assert x.grad.equal(icnn.part_mask(x))
+
+
+def test_peaks_are_running_means_in_training_only() -> None:
+    layer, first, second = icnn.InterpretableLayer(3, 5), some_maps(seed=1), some_maps(seed=2)
+    layer.train()(first)
+    mean = first.amax((2, 3)).mean(0)
+    assert layer.peak.allclose(mean)
+    layer(second)
+    wanted = (1 - MOMENTUM) * mean + MOMENTUM * second.amax((2, 3)).mean(0)
+    assert layer.peak.allclose(wanted)
+    layer.eval()(first)
+    assert layer.peak.allclose(wanted) and int(layer.batches) == 2
+
+
+def test_the_scale_of_a_dead_filter_has_a_floor() -> None:
+    layer, x = icnn.InterpretableLayer(3, 5), some_maps()
+    x[:, 1] = 0
+    layer.train()(x)
+    assert layer.scale[1] == SCALE_FLOOR * layer.peak.mean()
+    assert layer.scale[[0, 2]].equal(layer.peak[[0, 2]])
+    assert layer.losses().isfinite()
+    layer.train()(torch.zeros_like(x))
+    assert layer.losses().isfinite()
+
+
+@pytest.mark.parametrize("weight, category_weight", [(0.05, 0.0), (0.0, 0.3), (0.05, 0.3)])
+def test_losses_are_the_weighted_terms(weight, category_weight) -> None:
+    layer = icnn.InterpretableLayer(3, 5, weight=weight, category_weight=category_weight)
+    x, labels = some_maps(), torch.tensor([0, 1, 2, 0, 1, 2])
+    layer.train()(x)
+    total = layer.losses(labels)
+    options = {"sharpness": 2.0, "scale": layer.scale}
+    target = icnn.assign_categories(x, labels, 3)
+    assert layer.target_category.equal(target)
+    wanted = weight * icnn.filter_loss(x, **options)
+    wanted += category_weight * icnn.category_loss(x, labels[:, None] == target, **options)
+    assert float(total) == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_the_target_category_follows_the_images() -> None:
+    layer = icnn.InterpretableLayer(2, 4).train()
+    labels = torch.tensor([0, 0, 1, 1])
+    x = torch.zeros(4, 2, 4, 4)
+    x[:2, 0], x[2:, 1] = 1.0, 1.0
+    layer(x)
+    layer.losses(labels)
+    assert layer.target_category.tolist() == [0, 1]
+    for _ in range(30):  # the filters change their minds
+        layer(x.flip(1))
+        layer.losses(labels)
+    assert layer.target_category.tolist() == [1, 0]
+    layer(5 * x.flip(1))
+    layer.losses(labels + 1)  # a third category turns up
+    assert layer.category_means.shape == (2, 3)
+    assert layer.target_category.tolist() == [2, 0]
+
+
+def test_the_state_is_saved_and_loaded() -> None:
+    layer = icnn.InterpretableLayer(3, 5).train()
+    layer(some_maps())
+    layer.losses(torch.tensor([0, 3, 1, 2, 0, 1]))
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    other = icnn.InterpretableLayer(3, 5)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    for name in ("peak", "batches", "category_means", "scale", "target_category"):
+        assert getattr(other, name).equal(getattr(layer, name)), name
+
+
+def test_it_can_be_copied_after_a_training_step() -> None:
+    layer = icnn.InterpretableLayer(3, 5).train()
+    layer(some_maps().requires_grad_())
+    twin = copy.deepcopy(layer)
+    assert twin.peak.equal(layer.peak)
+    with pytest.raises(RuntimeError, match="training mode"):
+        twin.losses()
+
+
+def test_losses_of_a_model_add_up() -> None:
+    model = nn.Sequential(icnn.InterpretableLayer(3, 5), icnn.InterpretableLayer(3, 5)).train()
+    model(some_maps())
+    total = icnn.filter_losses(model)
+    assert float(total) == pytest.approx(sum(float(layer.losses()) for layer in model))
+    assert float(icnn.filter_losses(nn.Linear(2, 2))) == 0
+
+
+def test_what_is_missing_is_said() -> None:
+    layer = icnn.InterpretableLayer(3, 5, category_weight=0.1)
+    with pytest.raises(RuntimeError, match="forward pass in training mode"):
+        icnn.filter_losses(layer)
+    with pytest.raises(RuntimeError, match="training step with labels"):
+        _ = layer.target_category
+    layer.train()(some_maps())
+    with pytest.raises(ValueError, match="labels must be given"):
+        icnn.filter_losses(layer)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_maps_of_another_precision(dtype) -> None:
+    layer = icnn.InterpretableLayer(3, 5, category_weight=0.1).train()
+    x = some_maps().to(dtype).requires_grad_()
+    out = layer(x)
+    total = layer.losses(torch.tensor([0, 1, 2, 0, 1, 2]))
+    assert out.dtype == dtype and layer.peak.dtype == torch.float32
+    (total + out.float().sum()).backward()
+    assert x.grad.dtype == dtype and x.grad.isfinite().all()
+
+
+def test_assign_categories_by_hand() -> None:
+    x, labels = some_maps(9, 4), torch.arange(9) % 3
+    chosen = icnn.assign_categories(x, labels, 5)
+    for f in range(4):
+        means = [float(x[labels == c, f].mean()) for c in range(3)]
+        assert int(chosen[f]) == means.index(max(means))
+    assert icnn.assign_categories(torch.zeros(2, 1, 2, 2), torch.tensor([1, 2]), 4).item() == 1
