@@ -59,6 +59,15 @@ def test_the_generator_draws_the_shipped_files(split: str) -> None:
         np.testing.assert_allclose(points, landmarks[index], atol=1e-4)
 
 
+def test_the_noise_is_small_and_always_the_same() -> None:
+    stored = _read_mosaics(FOLDER, "empty-images-{}.webp", 400)
+    images = icnn.data.creatures("empty").images.permute(0, 2, 3, 1).numpy()
+    noise = (images.astype(int) - stored)[(stored > 15) & (stored < 240)]
+    assert noise.min() == -15 and noise.max() == 15
+    assert abs(noise.mean()) < 0.02 and abs(noise.std() - 6.52) < 0.02
+    assert noise[:8].tolist() == [0, 5, -12, 5, -3, 1, 0, -1]
+
+
 def test_no_picture_is_in_two_splits() -> None:
     seen = set()
     for split, (count, _) in SPLITS.items():

@@ -81,6 +81,10 @@ def test_the_target_category_follows_the_images() -> None:
     layer(x)
     layer.losses(labels)
     assert layer.target_category.tolist() == [0, 1]
+    before = layer.category_means.clone()
+    layer(x[:2])
+    layer.losses(labels[:2])  # no image of category 1: what is known about it stays
+    assert layer.category_means[:, 1].equal(before[:, 1])
     for _ in range(30):  # the filters change their minds
         layer(x.flip(1))
         layer.losses(labels)

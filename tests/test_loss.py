@@ -153,7 +153,7 @@ def test_paper_gradient_against_equation_4_by_hand() -> None:
 
 def test_category_loss_by_hand() -> None:
     n, kappa = 2, 1.5
-    x = some_maps(3, 1, n)
+    x = some_maps(3, 1, n) + 0.1
     is_target = torch.tensor([[True], [False], [False]])
     ours = icnn.category_loss(x, is_target, sharpness=kappa, scale=torch.ones(1))
     costs = {True: [], False: []}
