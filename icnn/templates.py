@@ -120,10 +120,9 @@ def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
 def mask_at(peak: Tensor, n: int, *, beta: float, dtype: torch.dtype) -> Tensor:
     """Masks (..., n, n) around the row-major positions `peak` (...); the unchecked inside."""
     axis = torch.arange(n, device=peak.device)
-    rows = ((peak // n)[..., None] - axis).abs()
-    cols = ((peak % n)[..., None] - axis).abs()
-    distance = (rows[..., :, None] + cols[..., None, :]).to(dtype)
-    return (1 - beta / n * distance).clamp_min_(0)
+    rows = ((peak // n)[..., None] - axis).abs().to(dtype) * (beta / n)
+    cols = ((peak % n)[..., None] - axis).abs().to(dtype) * (beta / n)
+    return ((1 - rows)[..., :, None] - cols[..., None, :]).clamp_min_(0)
 
 
 def _check_dtype(dtype: torch.dtype | None) -> None:
