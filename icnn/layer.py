@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from icnn._check_args import check_finite, check_labels, check_maps, check_positive, check_size
+from icnn._distributed import add_up, highest
 from icnn.loss import category_loss, filter_loss
 from icnn.templates import mask_at
 
@@ -73,7 +74,7 @@ class InterpretableLayer(nn.Module):
         peak, where = x.detach().flatten(-2).max(-1)
         if self.training:
             self._maps = x
-            self._update_peak(peak.mean(0, dtype=self.peak.dtype))
+            self._update_peak(peak)
         if not self.mask:
             return x
         return x * mask_at(where, self.size, beta=self.beta, dtype=x.dtype)
@@ -120,7 +121,10 @@ class InterpretableLayer(nn.Module):
         return total
 
     @torch.no_grad()
-    def _update_peak(self, peak: Tensor) -> None:
+    def _update_peak(self, peaks: Tensor) -> None:
+        peak = add_up(peaks.sum(0, dtype=self.peak.dtype)) / add_up(
+            self.peak.new_tensor(len(peaks))
+        )
         momentum = torch.where(self.batches == 0, 1.0, MOMENTUM)
         self.peak.lerp_(peak, momentum.to(peak.dtype))
         self.batches += 1
@@ -128,8 +132,9 @@ class InterpretableLayer(nn.Module):
     @torch.no_grad()
     def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
         known = self.category_means.shape[1]
-        means, counts = category_means(x, labels, max(int(labels.max()) + 1, known))
-        means = means.to(self.category_means.dtype)
+        wanted = max(int(highest(labels.max())) + 1, known)
+        sums, counts = map(add_up, _category_sums(x, labels, wanted))
+        means = (sums / counts.clamp_min(1)).to(self.category_means.dtype)
         old = nn.functional.pad(self.category_means, (0, means.shape[1] - known))
         new = torch.where(old == 0, means, old.lerp(means, MOMENTUM))  # 0: not seen yet
         self.category_means = torch.where(counts > 0, new, old)
@@ -195,16 +200,15 @@ def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) ->
         raise ValueError(
             f"labels must be below n_categories = {n_categories}, got {int(labels.max())}"
         )
-    means, counts = category_means(activations, labels, n_categories)
-    return means.masked_fill(counts == 0, -torch.inf).argmax(1)
+    sums, counts = _category_sums(activations, labels, n_categories)
+    return (sums / counts).masked_fill(counts == 0, -torch.inf).argmax(1)
 
 
-def category_means(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor, Tensor]:
-    """Mean activation of each filter on each category (C, K), and the images of each (K,)."""
+def _category_sums(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor, Tensor]:
+    """Each filter's mean activations, added up by category (C, K), and the images of each (K,)."""
     activation = x.flatten(-2).mean(-1, dtype=torch.promote_types(x.dtype, torch.float32))
     one_hot = nn.functional.one_hot(labels, n_categories).to(activation.dtype)
-    counts, sums = one_hot.sum(0), activation.T @ one_hot
-    return sums / counts.clamp_min(1), counts
+    return activation.T @ one_hot, one_hot.sum(0)
 
 
 def _check_weight(value: float, name: str) -> None:

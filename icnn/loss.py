@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from icnn._check_args import check_finite, check_floating, check_maps, check_positive
+from icnn._distributed import add_up, log_add_up, processes
 from icnn.information import fitness, log_likelihood, log_marginal
 from icnn.templates import l1_distances, part_templates, template_prior
 
@@ -28,6 +29,8 @@ def filter_loss(
     """Minus the mutual information between a filter's maps and the templates, mean over filters.
 
     Equation 1 with its exact gradient: neither Z_T nor p(x) is frozen, unlike in the paper's eq. 4.
+    Under `torch.distributed` the images are those of all processes: every process gets the loss of
+    the whole batch, and a gradient that is right after DistributedDataParallel has averaged it.
     With `sharpness` and `scale` both None the templates have the paper's τ = 0.5/n². With both
     given the fitness is sharpness · tr((x/scale) · T/τ), which makes the loss blind to the size of
     the activations; that is ours, and lesson 3 shows why it is needed. Taught in lesson 3.
@@ -129,13 +132,15 @@ class _FilterLoss(torch.autograd.Function):
         gradient = torch.empty_like(flat) if ctx.needs_input_grad[0] else None
         total = flat.new_zeros(())
         block = max(1, CHUNK_ELEMENTS // (images * units))
+        if processes() > 1:
+            block = filters  # all processes must take the same steps
         with torch.autocast(x.device.type, enabled=False):
             for start in range(0, filters, block):
                 part = slice(start, start + block)
                 information, slope = _information(flat[:, part], gain[part], cone)
                 total += information
                 if gradient is not None:
-                    gradient[:, part] = slope() / -filters
+                    gradient[:, part] = slope() * (processes() / -filters)
         ctx.save_for_backward(None if gradient is None else gradient.view_as(x).to(x.dtype))
         return total / -filters
 
@@ -159,7 +164,7 @@ def _information(x: Tensor, gain: Tensor, cone: Tensor):
     log_marginal = marginal.clamp_min_(torch.finfo(x.dtype).tiny).log_()
     weighted = log_p.sub_(log_marginal[..., None]).mul_(p)
     weighted_negative = log_p_negative.sub_(log_marginal).mul_(p_negative)
-    by_template, by_negative = weighted.sum(0), weighted_negative.sum(0)
+    by_template, by_negative = add_up(weighted.sum(0)), add_up(weighted_negative.sum(0))
 
     def slope() -> Tensor:
         """∂MI/∂s = p(T) p(x|T) [ℓ − Σ_x p(x|T) ℓ], then ∂s/∂x = T."""
@@ -171,10 +176,15 @@ def _information(x: Tensor, gain: Tensor, cone: Tensor):
 
 
 def _normalise(scores: Tensor) -> Tensor:
-    """Softmax over the images; `scores` itself becomes its logarithm."""
-    p = scores.sub_(scores.amax(0)).exp()
+    """Softmax over the images of all processes; `scores` itself becomes its logarithm."""
+    top = scores.amax(0)
+    p = scores.sub_(top).exp()
     total = p.sum(0)
-    scores.sub_(total.log())
+    log_total = total.log()
+    if processes() > 1:
+        log_total = log_add_up(log_total + top) - top
+        total = log_total.exp()  # infinite where another process's images win by far: p is 0
+    scores.sub_(log_total)
     return p.div_(total)
 
 
@@ -225,4 +235,5 @@ def _check_is_target(is_target: Tensor, x: Tensor) -> None:
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    return (values * weights).sum() / weights.sum().clamp_min(1)
+    """This process's share of the mean over all; the average of the shares is the mean."""
+    return processes() * (values * weights).sum() / add_up(weights.sum()).clamp_min(1)

@@ -69,7 +69,7 @@ def fit(
     check_positive(learning_rate, "learning_rate")
     _check_dataset(train, "train")
     _check_dataset(validation, "validation")
-    images, labels = train.floats(), train.labels
+    images, labels, device = train.floats(), train.labels, _device(model)
     order = torch.Generator().manual_seed(seed)
     steps = epochs * -(-len(images) // batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
@@ -80,7 +80,8 @@ def fit(
             model.train()
             sums = torch.zeros(3)
             for batch in torch.randperm(len(images), generator=order).split(batch_size):
-                sums += _step(model, images[batch], labels[batch], ramp(step / steps), optimizer)
+                pictures, truth = images[batch].to(device), labels[batch].to(device)
+                sums += _step(model, pictures, truth, ramp(step / steps), optimizer).cpu()
                 if not sums.isfinite().all():
                     raise FloatingPointError(f"the loss is not finite at step {step} of {steps}")
                 schedule.step()
@@ -101,16 +102,24 @@ def ramp(progress: float) -> float:
 def predict(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> Tensor:
     """What a module gives for many images, in eval mode and in batches: (N, …).
 
-    Pass the model for scores or a part of it, such as `model.features`, for maps.
+    Pass the model for scores or a part of it, such as `model.features`, for maps. Works where the
+    model is; the result is where the images are.
     """
     model.eval()
-    return torch.cat([model(batch) for batch in images.split(batch_size)])
+    device = _device(model)
+    results = [model(batch.to(device)).to(images.device) for batch in images.split(batch_size)]
+    return torch.cat(results)
 
 
 def accuracy(model: nn.Module, dataset: Dataset) -> float:
     """The share of images, in [0, 1], whose highest score is that of their own category."""
     hits = predict(model, dataset.floats()).argmax(1) == dataset.labels
     return hits.float().mean().item()
+
+
+def _device(model: nn.Module) -> torch.device:
+    """Where the model's parameters are; the CPU for a model without any."""
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def _step(model, images, labels, share: float, optimizer) -> Tensor:
