@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV_PYTHON = .venv/bin/python
 LESSON = notebooks/00_start_here.ipynb
+# In a container one often is root; Jupyter wants to be told.
+AS_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 # The reader's own Python settings must not leak into the environment.
 unexport PYTHONPATH
@@ -22,7 +24,7 @@ environment: ## make or mend .venv from requirements.lock
 
 lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print the address)
 	@$(VENV_PYTHON) tools/check_environment.py
-	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 $(ARGS) $(LESSON)
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 $(AS_ROOT) $(ARGS) $(LESSON)
 
 test: environment ## run every test once: lint, package, lessons
 	$(VENV_PYTHON) -m ruff check .
