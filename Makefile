@@ -24,7 +24,7 @@ environment: ## make or mend .venv from requirements.lock
 
 lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print the address)
 	@$(VENV_PYTHON) tools/check_environment.py
-	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 $(AS_ROOT) $(ARGS) $(LESSON)
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) $(AS_ROOT) $(ARGS)
 
 test: environment ## run every test once: lint, package, lessons
 	$(VENV_PYTHON) -m ruff check .
