@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all lessons data checkpoints
+.PHONY: help environment lab test test-all lessons data checkpoints ablations
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,3 +42,6 @@ data: environment ## draw the shipped dataset again
 
 checkpoints: environment ## train the shipped networks again
 	$(VENV_PYTHON) tools/make_checkpoints.py $(ARGS)
+
+ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
+	$(VENV_PYTHON) tools/make_ablations.py $(ARGS)

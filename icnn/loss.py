@@ -17,6 +17,7 @@ from icnn.information import fitness, log_likelihood, log_marginal
 from icnn.templates import l1_distances, part_templates, template_prior
 
 CHUNK_ELEMENTS = 1 << 17  # numbers in a block of filters: small enough to stay in a core's cache
+THREADS_CHUNK_ELEMENTS = 1 << 20  # with more threads each operation needs more to share out
 
 
 def filter_loss(
@@ -131,7 +132,8 @@ class _FilterLoss(torch.autograd.Function):
         cone = _cone(n, beta, flat)
         gradient = torch.empty_like(flat) if ctx.needs_input_grad[0] else None
         total = flat.new_zeros(())
-        block = max(1, CHUNK_ELEMENTS // (images * units))
+        chunk = CHUNK_ELEMENTS if torch.get_num_threads() == 1 else THREADS_CHUNK_ELEMENTS
+        block = max(1, chunk // (images * units))
         if processes() > 1:
             block = filters  # all processes must take the same steps
         with torch.autocast(x.device.type, enabled=False):

@@ -1,0 +1,167 @@
+"""The networks of lesson 8: the lesson's network with one thing changed at a time.
+
+`make ablations` trains them all and writes data/ablations/results.csv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from icnn.data import PartDataset
+from icnn.layer import InterpretableLayer
+from icnn.loss import paper_gradient
+from icnn.network import CHANNELS, SIZE, SmallCNN, small_cnn
+from icnn.templates import l1_distances, mask_at
+
+TINTS = torch.tensor([[230, 60, 60], [60, 200, 80], [70, 110, 235], [225, 205, 60], [190, 80, 210]])
+
+
+class MaxHead(nn.Module):
+    """The maximum of each map, then a linear layer: (N, C, n, n) → (N, K)."""
+
+    def __init__(self, channels: int, n_categories: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, n_categories)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.linear(maps.amax((-2, -1)))
+
+
+class BestTemplateLayer(InterpretableLayer):
+    """The mask sits where the best-fitting template has its peak."""
+
+    def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
+        distances = l1_distances(self.size, dtype=x.dtype, device=x.device)
+        cone = (2 - self.beta / self.size * distances).clamp_min_(0)  # a template plus a constant
+        return super()._mask_of(x, (x.flatten(-2) @ cone).argmax(-1))
+
+
+class MeanPositionLayer(InterpretableLayer):
+    """The mask sits at the mean position of the activation, as in the authors' released code."""
+
+    def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
+        axis = torch.arange(self.size, dtype=x.dtype, device=x.device)
+        total = x.sum((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)
+        row, column = (x.sum(-1) @ axis) / total, (x.sum(-2) @ axis) / total
+        rows, columns = (row[..., None] - axis).abs(), (column[..., None] - axis).abs()
+        distance = rows[..., :, None] + columns[..., None, :]
+        return (1 - self.beta / self.size * distance).clamp_min_(0)
+
+
+class TwoPeaksLayer(InterpretableLayer):
+    """Two masks: at the peak, and at the strongest unit more than half a map away from it."""
+
+    def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
+        near = l1_distances(self.size, device=x.device)[where] <= self.size / 2
+        second = x.flatten(-2).masked_fill(near, -1).argmax(-1)
+        both = (super(TwoPeaksLayer, self)._mask_of(x, place) for place in (where, second))
+        return torch.maximum(*both)
+
+
+class PaperGradientLayer(InterpretableLayer):
+    """The paper's equation 4 in place of the exact gradient, at the same scale."""
+
+    def losses(self, labels: Tensor | None = None) -> Tensor:
+        """A number without meaning whose gradient is weight · equation 4."""
+        x = self._maps
+        self._update_category_means(x.detach(), labels)
+        is_target = labels[:, None] == self.target_category
+        gain = self.sharpness / self.scale * (2 * self.size**2)  # undoes the literal τ
+        scaled = x * gain[:, None, None]
+        gradient = paper_gradient(scaled.detach(), is_target, beta=self.beta)
+        return self.weight * (scaled * gradient).sum()
+
+
+class OutsideLayer(InterpretableLayer):
+    """A surrogate without any information theory: the mean activation outside the mask."""
+
+    def losses(self, labels: Tensor | None = None) -> Tensor:
+        """weight · mean of x/scale where the mask is 0."""
+        x = self._maps
+        where = x.detach().flatten(-2).argmax(-1)
+        outside = mask_at(where, self.size, beta=self.beta, dtype=x.dtype) == 0
+        return self.weight * (x * outside / self.scale[:, None, None]).mean()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One row of the table: what it is compared with, and how it is built."""
+
+    group: str
+    layer: Callable[..., nn.Module] = InterpretableLayer
+    options: dict | None = None  # of the layer; None: no layer
+    head: str = "mean"
+    early: bool = False  # the layer behind the third conv layer, not the fifth
+    tinted: bool = False  # trained with backgrounds whose colour goes with the category
+
+
+CONFIGURATIONS: dict[str, Configuration] = {
+    "plain": Configuration("parts"),
+    "mask only": Configuration("parts", options={"weight": 0.0}),
+    "loss only": Configuration("parts", options={"mask": False}),
+    "mask + loss": Configuration("parts", options={}),
+    "max: plain": Configuration("max head", head="max"),
+    "max: mask only": Configuration("max head", options={"weight": 0.0}, head="max"),
+    "max: loss only": Configuration("max head", options={"mask": False}, head="max"),
+    "max: mask + loss": Configuration("max head", options={}, head="max"),
+    "early layer": Configuration("place of the layer", options={}, early=True),
+    "mask at the best template": Configuration("mask", BestTemplateLayer, {}),
+    "mask at the mean position": Configuration("mask", MeanPositionLayer, {}),
+    "two masks": Configuration("mask", TwoPeaksLayer, {}),
+    "equation 4": Configuration("gradient", PaperGradientLayer, {}),
+    "penalty outside the mask": Configuration("gradient", OutsideLayer, {"weight": 1.0}),
+    "λ = 0.5": Configuration("weight", options={"weight": 0.5}),
+    "λ = 5": Configuration("weight", options={"weight": 5.0}),
+    "κ = 0.2": Configuration("sharpness", options={"sharpness": 0.2}),
+    "κ = 10": Configuration("sharpness", options={"sharpness": 10.0}),
+    "β = 2": Configuration("beta", options={"beta": 2.0}),
+    "β = 8": Configuration("beta", options={"beta": 8.0}),
+    "category term, λ = 0.1": Configuration("category", options={"category_weight": 0.1}),
+    "tinted: plain": Configuration("shortcut", tinted=True),
+    "tinted: mask only": Configuration("shortcut", options={"weight": 0.0}, tinted=True),
+    "tinted: mask + loss": Configuration("shortcut", options={}, tinted=True),
+}
+
+
+def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
+    """A network of lesson 8, not trained; the same seed gives the same convolutions everywhere.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in CONFIGURATIONS:
+        raise ValueError(f"name must be one of {', '.join(CONFIGURATIONS)}, got {name!r}")
+    chosen = CONFIGURATIONS[name]
+    model = small_cnn("plain", n_categories=n_categories, seed=seed)
+    if chosen.options is not None:
+        model.layer = chosen.layer(CHANNELS, SIZE, **chosen.options)
+    if chosen.head == "max":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model.head = MaxHead(CHANNELS, n_categories)
+    if chosen.early:
+        model.features, later = model.features[:9], model.features[9:]
+        model.head = nn.Sequential(later, model.head)
+    return model
+
+
+def tinted(data: PartDataset, *, share: float = 0.9, shift: int = 0, seed: int = 0) -> PartDataset:
+    """The same pictures with a coloured background: half of its colour is a category's tint.
+
+    Args:
+        data: creatures.
+        share: of the pictures that get the tint of their category; the others get a random one.
+        shift: 0 for the tint of the picture's own category, 1 for that of the next one, …
+        seed: of what is random.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    own = torch.rand(len(data), generator=generator) < share
+    other = torch.randint(len(TINTS), (len(data),), generator=generator)
+    tint = TINTS[torch.where(own, (data.labels + shift) % len(TINTS), other)]
+    mixed = (data.images.float() + tint[:, :, None, None]) / 2
+    background = (data.part_ids == 0)[:, None]
+    return replace(data, images=torch.where(background, mixed.to(torch.uint8), data.images))
