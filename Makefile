@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all lessons data checkpoints ablations
+.PHONY: help environment lab test test-all lessons data checkpoints ablations benchmark
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,3 +45,6 @@ checkpoints: environment ## train the shipped networks again
 
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_ablations.py $(ARGS)
+
+benchmark: environment ## measure speed and memory, all in one run
+	$(VENV_PYTHON) benchmarks/run.py $(ARGS)

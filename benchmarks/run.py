@@ -1,0 +1,180 @@
+"""Speed and memory, everything side by side in one run: `make benchmark`.
+
+Writes benchmarks/results.csv. Times are medians over rounds in which every contestant runs once, so
+that a noisy neighbour disturbs all alike; on a shared machine trust ratios, not milliseconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import torch
+from naive import naive_filter_loss
+from torch import nn
+
+import icnn
+from icnn.data.shipped import draw
+
+TABLE = Path(__file__).with_name("results.csv")
+SIZES = ((512, 16, 14), (128, 32, 14), (48, 64, 16))  # channels, images, side
+GROWTH = (7, 14, 28, 56)  # sides, at 16 channels and 8 images
+ROUNDS = 15
+
+
+def main() -> None:
+    """Run everything and write the table."""
+    rows = [*layers(), *growth(), *training_step(), *memory(), *the_rest()]
+    note = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
+    note += f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        write = csv.writer(file, lineterminator="\n").writerow
+        write(["what", "contestant", "median", "lowest", "highest", "unit", "ratio", "on"])
+        for row in rows:
+            write([*row, note])
+            print("{:<34}{:<24}{:>10} [{} to {}] {:<10}{:>7}".format(*row))
+
+
+def race(contestants: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list]:
+    """Milliseconds of each contestant in each round, after one round to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(rounds + 1):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run()
+            if number:
+                times[name].append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def row(what: str, name: str, values: list[float], unit: str, ratio: float | str = "") -> list:
+    """A line of the table."""
+    shown = [f"{f(values):.4g}" for f in (statistics.median, min, max)]
+    return [what, name, *shown, unit, ratio if isinstance(ratio, str) else f"{ratio:.3f}"]
+
+
+def added(contestants: dict[str, Callable[[], object]]):
+    """Forward and backward of one conv layer, and of what is put on top, as (1 + added)."""
+    times = race(contestants)
+    conv = statistics.median(times["conv layer"])
+    for name, values in times.items():
+        extra = 0 if name == "conv layer" else statistics.median(values) / conv
+        yield name, values, 1 + extra
+
+
+def layers():
+    """What mask and loss add to one plain 3×3 conv layer, forward and backward."""
+    for channels, images, side in SIZES:
+        what = f"layer ({channels}, {images}, {side})"
+        contestants = layer_contestants(channels, images, side)
+        for name, values, ratio in added(contestants):
+            yield row(what, name, values, "ms", ratio)
+
+
+def layer_contestants(channels: int, images: int, side: int) -> dict[str, Callable[[], object]]:
+    """Functions that each do one forward and backward on the same maps."""
+    torch.manual_seed(0)
+    inputs = torch.randn(images, channels, side, side).requires_grad_()
+    conv = nn.Conv2d(channels, channels, 3, padding=1)
+    maps = torch.randn_like(inputs).relu().requires_grad_()
+    layer = icnn.InterpretableLayer(channels, side).train()
+    upstream = torch.ones_like(maps)
+    options = {"sharpness": 2.0, "scale": torch.ones(channels)}
+
+    def mask_and_loss() -> None:
+        out = layer(maps)
+        torch.autograd.backward([out, layer.losses()], [upstream, None])
+
+    contestants = {
+        "conv layer": lambda: conv(inputs).backward(upstream),
+        "+ mask": lambda: layer(maps).backward(upstream),
+        "+ mask + loss": mask_and_loss,
+        "+ loss": lambda: icnn.filter_loss(maps, **options).backward(),
+    }
+    if channels * images <= 1 << 12:  # beyond, it takes several GB
+        contestants["+ naive loss"] = lambda: naive_filter_loss(maps, **options).backward()
+    return contestants
+
+
+def growth():
+    """Loss and gradient against the side of the maps."""
+    contestants = {}
+    for side in GROWTH:
+        maps = torch.randn(8, 16, side, side).relu().requires_grad_()
+        contestants[f"{side}×{side}"] = lambda maps=maps: icnn.filter_loss(
+            maps, sharpness=2.0, scale=torch.ones(16)
+        ).backward()
+    for (name, values), side in zip(race(contestants).items(), GROWTH, strict=True):
+        per_unit = statistics.median(values) / (8 * 16 * side * side) * 1e6
+        yield row("filter loss (16, 8, n)", name, values, "ms", f"{per_unit:.0f} ns/unit")
+
+
+def training_step():
+    """One step of the lesson's network with 64 images."""
+    images, labels = torch.rand(64, 3, 64, 64), torch.arange(64) % 5
+    contestants = {}
+    for variant in icnn.network.VARIANTS:
+        model = icnn.small_cnn(variant).train()
+
+        def step(model: nn.Module = model) -> None:
+            loss = nn.functional.cross_entropy(model(images), labels)
+            (loss + icnn.filter_losses(model, labels)).backward()
+
+        contestants[variant] = step
+    times = race(contestants)
+    plain = statistics.median(times["plain"])
+    for name, values in times.items():
+        yield row("training step", name, values, "ms", statistics.median(values) / plain)
+
+
+def memory():
+    """Peak memory that the loss and its gradient need beyond the map and its gradient."""
+    code = (
+        "import torch, icnn, resource\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "x = torch.rand(64, 512, 14, 14).requires_grad_(); x.grad = torch.zeros_like(x)\n"
+        "small = torch.rand(2, 2, 14, 14).requires_grad_()\n"
+        "options = lambda c: {'sharpness': 2.0, 'scale': torch.ones(c)}\n"
+        "icnn.filter_loss(small, **options(2)).backward()\n"
+        "before = peak()\n"
+        "icnn.filter_loss(x, **options(512)).backward()\n"
+        "print((peak() - before) / (x.numel() * 4))\n"
+    )
+    values = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    yield row("memory (512, 64, 14)", "filter loss", values, "maps")
+
+
+def the_rest():
+    """Drawing pictures, measuring filters, importing the package."""
+    start = time.perf_counter()
+    for index in range(200):
+        draw("train", index)
+    yield row("creatures", "drawn", [200 / (time.perf_counter() - start)], "images/s")
+    points, scores = 64 * torch.rand(2000, 512, 2), torch.rand(2000, 512)
+    landmarks = 64 * torch.rand(2000, 5, 2)
+    contestants = {
+        "location_instability": lambda: icnn.location_instability(points, scores, landmarks, 64),
+        "part_tracking": lambda: icnn.part_tracking(points, scores, landmarks),
+    }
+    for name, values in race(contestants, 5).items():
+        yield row("measures (2000, 512, 5)", name, values, "ms")
+    for module in ("icnn", "icnn.layer", "icnn.show"):
+        command = [sys.executable, "-c", f"import {module}"]
+        times = race({module: lambda command=command: subprocess.run(command, check=True)}, 5)
+        yield row("import", module, times[module], "ms")
+
+
+if __name__ == "__main__":
+    main()
