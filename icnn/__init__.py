@@ -25,11 +25,20 @@ _HOME = {
         "constant_control",
         "part_interpretability",
         "category_selectivity",
+        "dead_filters",
         "live_filters",
+        "peak_spread",
+        "bootstrap",
     ),
-    "receptive_field": ("unit_centres",),
+    "receptive_field": (
+        "unit_centres",
+        "upscale",
+        "discrepancy_map",
+        "average_receptive_field",
+    ),
     "data": (),
     "checkpoints": (),
+    "ablation": (),
     "show": (),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

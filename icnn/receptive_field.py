@@ -223,12 +223,12 @@ def _along(axis: int, side: int, windows: list[nn.Module]) -> tuple[Tensor, int,
         reach = _at(layer, "dilation", axis) * (_at(layer, "kernel_size", axis) - 1)
         step, padding = _at(layer, "stride", axis), _padding(layer, axis)
         room = units + sum(padding) - reach - 1
-        if room < 0:
-            raise ValueError(f"image_size: {side} pixels are too few for the layers of module")
         ceil = getattr(layer, "ceil_mode", False)
         after = (-(-room // step) if ceil else room // step) + 1
         # A window that would start behind the image and its first padding is left out.
         units = after - 1 if ceil and (after - 1) * step >= units + padding[0] else after
+        if units < 1:
+            raise ValueError(f"image_size: {side} pixels are too few for the layers of module")
         first += (reach / 2 - padding[0]) * stride
         size += reach * stride
         stride *= step

@@ -24,6 +24,9 @@ EXPECTED = {
     "03_filter_loss",
     "04_interpretable_layer",
     "05_training",
+    "06_what_filters_see",
+    "07_measuring",
+    "08_ablations",
 }
 CARD = (
     "You will be able to|你將能夠",

@@ -101,7 +101,7 @@ def test_any_chain_agrees_with_its_gradients_and_its_output(chain):
             check_unit(field, twin, (HIGH, WIDE), unit, channels=1)
 
 
-@pytest.mark.parametrize("side", range(6, 14))
+@pytest.mark.parametrize("side", range(2, 10))
 @pytest.mark.parametrize("kernel, stride, padding", [(1, 3, 0), (2, 3, 1), (3, 2, 0), (3, 2, 1)])
 def test_ceil_mode_leaves_out_windows_that_start_behind_the_image(kernel, stride, padding, side):
     pool = nn.MaxPool2d(kernel, stride, padding, ceil_mode=True)
