@@ -20,6 +20,7 @@ _HOME = {
     "measure": (
         "peaks",
         "location_instability",
+        "location_instability_by_category",
         "part_tracking",
         "best_part_tracking",
         "constant_control",

@@ -109,6 +109,44 @@ def location_instability(
     return spread.nanmean(1).to(points.dtype)
 
 
+def location_instability_by_category(
+    points: Tensor,
+    scores: Tensor,
+    landmarks: Tensor,
+    image_size: int | tuple[int, int],
+    labels: Tensor,
+    target_category: Tensor,
+    *,
+    top: int = 100,
+) -> Tensor:
+    """Location instability in a network of several categories: each filter on its own category.
+
+    As `location_instability`, but a filter is judged on the images of its target category only.
+    Paper, section 5.2.2, Table 6. Taught in lesson 7.
+
+    Args:
+        points, scores, landmarks, image_size, top: as for `location_instability`.
+        labels: (N,) integer category of each image.
+        target_category: (C,) integer category of each filter, as `icnn.assign_categories` gives it.
+
+    Returns:
+        (C,) in image diagonals; NaN where fewer than two images of the category have a landmark.
+
+    Raises:
+        TypeError, ValueError: as `location_instability`, and for unfit labels or categories.
+    """
+    _check(points, scores, landmarks, top)
+    check_labels(labels, len(points))
+    check_labels(target_category, points.shape[1], "target_category")
+    result = points.new_full((points.shape[1],), torch.nan)
+    for category in target_category.unique():
+        images, filters = labels == category, target_category == category
+        if images.any():
+            own = points[images][:, filters], scores[images][:, filters], landmarks[images]
+            result[filters] = location_instability(*own, image_size, top=top)
+    return result
+
+
 def part_tracking(points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int = 100) -> Tensor:
     """How much of a landmark's movement a filter's peak follows.
 

@@ -476,3 +476,20 @@ def test_bad_maps_are_named(bad):
 def test_other_bad_input_is_named(call, error, name):
     with pytest.raises(error, match=name):
         call()
+
+
+def test_location_instability_by_category_is_that_of_each_category() -> None:
+    generator = torch.Generator().manual_seed(0)
+    points, marks = (20 * torch.rand(30, k, 2, generator=generator) for k in (5, 2))
+    scores, labels = torch.rand(30, 5, generator=generator), torch.arange(30) % 3
+    target = torch.tensor([0, 2, 0, 1, 7])
+    ours = measure.location_instability_by_category(
+        points, scores, marks, 20, labels, target, top=6
+    )
+    for f, category in enumerate(target[:4].tolist()):
+        here = labels == category
+        alone = measure.location_instability(
+            points[here][:, [f]], scores[here][:, [f]], marks[here], 20, top=6
+        )
+        assert abs(float(ours[f]) - float(alone)) <= 1e-6
+    assert ours[4].isnan()  # no image of category 7
