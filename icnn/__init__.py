@@ -37,6 +37,8 @@ _HOME = {
         "discrepancy_map",
         "average_receptive_field",
     ),
+    "backbone": ("make_interpretable", "InterpretableCNN", "PartHead"),
+    "features": ("cached_features", "FeatureDataset"),
     "data": (),
     "checkpoints": (),
     "ablation": (),

@@ -37,11 +37,11 @@ class SmallCNN(nn.Module):
     def __init__(self, n_categories: int, layer: nn.Module) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *_conv(3, 16, 5, stride=2),
-            *_conv(16, 32, 3, stride=2),
-            *_conv(32, CHANNELS, 3),
-            *_conv(CHANNELS, CHANNELS, 3),
-            *_conv(CHANNELS, CHANNELS, 3),
+            *conv_block(3, 16, 5, stride=2),
+            *conv_block(16, 32, 3, stride=2),
+            *conv_block(32, CHANNELS, 3),
+            *conv_block(CHANNELS, CHANNELS, 3),
+            *conv_block(CHANNELS, CHANNELS, 3),
         )
         self.layer = layer
         self.head = MeanHead(CHANNELS, n_categories)
@@ -82,6 +82,7 @@ def small_cnn(variant: str = "interpretable", *, n_categories: int = 5, seed: in
         return SmallCNN(n_categories, layer)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> list[nn.Module]:
+def conv_block(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> list[nn.Module]:
+    """Convolution, batch normalisation, ReLU; an odd kernel and stride 1 keep the size."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]

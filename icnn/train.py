@@ -16,6 +16,7 @@ from icnn._check_args import check_positive, check_size
 from icnn.layer import filter_losses
 
 EPOCHS = 8
+BATCH = 256  # images at once where nothing is trained
 RAMP = (0.1, 0.3)  # the filter loss is off before, full after, linear between (shares of all steps)
 
 
@@ -50,7 +51,7 @@ def fit(
 
     Args:
         model: maps images (N, 3, H, W) in [0, 1] to scores (N, K).
-        train, validation: data sets with `.floats()` and `.labels`, such as
+        train, validation: data sets with `.floats(index)` and `.labels`, such as
             `icnn.data.creatures("train")`. Never pass a test split.
         epochs, batch_size: whole numbers, at least 1.
         seed: of the order of the images.
@@ -69,9 +70,9 @@ def fit(
     check_positive(learning_rate, "learning_rate")
     _check_dataset(train, "train")
     _check_dataset(validation, "validation")
-    images, labels, device = train.floats(), train.labels, _device(model)
+    device = _device(model)
     order = torch.Generator().manual_seed(seed)
-    steps = epochs * -(-len(images) // batch_size)
+    steps = epochs * -(-len(train) // batch_size)
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
     history, start, step = History(), time.perf_counter(), 0
@@ -79,15 +80,15 @@ def fit(
         for _ in range(epochs):
             model.train()
             sums = torch.zeros(3)
-            for batch in torch.randperm(len(images), generator=order).split(batch_size):
-                pictures, truth = images[batch].to(device), labels[batch].to(device)
+            for batch in torch.randperm(len(train), generator=order).split(batch_size):
+                pictures, truth = train.floats(batch).to(device), train.labels[batch].to(device)
                 sums += _step(model, pictures, truth, ramp(step / steps), optimizer).cpu()
                 if not sums.isfinite().all():
                     raise FloatingPointError(f"the loss is not finite at step {step} of {steps}")
                 schedule.step()
                 step += 1
                 bar.update()
-            _record(history, sums / len(images), accuracy(model, validation), start)
+            _record(history, sums / len(train), accuracy(model, validation), start)
             bar.set_postfix_str(f"validation accuracy {history.validation_accuracy[-1]:.3f}")
     return history
 
@@ -99,7 +100,7 @@ def ramp(progress: float) -> float:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> Tensor:
+def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Tensor:
     """What a module gives for many images, in eval mode and in batches: (N, …).
 
     Pass the model for scores or a part of it, such as `model.features`, for maps. Works where the
@@ -113,8 +114,9 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = 256) -> Tenso
 
 def accuracy(model: nn.Module, dataset: Dataset) -> float:
     """The share of images, in [0, 1], whose highest score is that of their own category."""
-    hits = predict(model, dataset.floats()).argmax(1) == dataset.labels
-    return hits.float().mean().item()
+    batches = torch.arange(len(dataset)).split(BATCH)
+    hits = [predict(model, dataset.floats(b)).argmax(1) == dataset.labels[b] for b in batches]
+    return torch.cat(hits).float().mean().item()
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
 import icnn
 from icnn._files import write_checksums
@@ -30,8 +30,8 @@ class Coloured:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def floats(self) -> torch.Tensor:
-        return self.images
+    def floats(self, index=slice(None)) -> torch.Tensor:
+        return self.images[index]
 
 
 def test_variants_differ_in_one_layer_only() -> None:
@@ -113,8 +113,18 @@ def test_a_damaged_checkpoint_is_refused(tmp_path) -> None:
         icnn.checkpoints.load("plain", 9)
 
 
-def test_accuracy_counts_hits() -> None:
-    labels = torch.tensor([0, 1, 1, 0])
-    scores = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [1.0, 0.0]])
-    model = torch.nn.Identity()
-    assert icnn.accuracy(model, SimpleNamespace(labels=labels, floats=lambda: scores)) == 0.75
+class Scored(TensorDataset):
+    """Scores and labels, as a data set whose images are its scores."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        return self.tensors[1]
+
+    def floats(self, index) -> torch.Tensor:
+        return self.tensors[0][index]
+
+
+def test_accuracy_counts_hits_of_every_batch() -> None:
+    labels = torch.tensor([0, 1, 1, 0]).repeat(100)
+    scores = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [1.0, 0.0]]).repeat(100, 1)
+    assert icnn.accuracy(torch.nn.Identity(), Scored(scores, labels)) == 0.75

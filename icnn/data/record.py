@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
+
+TENSORS = ("images", "labels", "landmarks", "part_ids")
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class PartDataset(Dataset):
         landmarks: (N, K, 2) float32, the point of each part in pixels, NaN where it has none.
         part_ids: (N, H, W) uint8, for each pixel 1 + the part that is seen there, 0 for none.
         categories, parts: names.
+        transform: what is done to each image, float32 (3, H, W) in [0, 1], before it is used.
     """
 
     images: Tensor
@@ -29,17 +34,20 @@ class PartDataset(Dataset):
     part_ids: Tensor
     categories: tuple[str, ...]
     parts: tuple[str, ...]
+    transform: Callable[[Tensor], Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One image, float32 (3, H, W) in [0, 1], and its label."""
-        return self.images[index].float() / 255, int(self.labels[index])
+        """One image, float32 (3, H, W) in [0, 1] and transformed, and its label."""
+        image = self.images[index].float() / 255
+        return (self.transform(image) if self.transform else image), int(self.labels[index])
 
-    def floats(self) -> Tensor:
-        """All images as float32 (N, 3, H, W) in [0, 1]."""
-        return self.images.float() / 255
+    def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
+        """All images, or those with these indices: float32 (N, 3, H, W) in [0, 1], transformed."""
+        images = self.images[index].float() / 255
+        return torch.stack([*map(self.transform, images)]) if self.transform else images
 
     def part_masks(self) -> Tensor:
         """(N, K, H, W) bool: where each part is seen; empty where it is absent or hidden."""
@@ -48,5 +56,29 @@ class PartDataset(Dataset):
 
     def subset(self, index: Tensor | slice) -> PartDataset:
         """The images with these indices, or where a (N,) bool tensor is true."""
-        picked = (t[index] for t in (self.images, self.labels, self.landmarks, self.part_ids))
-        return PartDataset(*picked, self.categories, self.parts)
+        return self._with(**{name: getattr(self, name)[index] for name in TENSORS})
+
+    def mirrored(self) -> PartDataset:
+        """The same images with left and right exchanged, landmarks and parts with them."""
+        landmarks = self.landmarks.clone()
+        landmarks[..., 1] = self.images.shape[-1] - landmarks[..., 1]
+        return self._with(
+            images=self.images.flip(-1), landmarks=landmarks, part_ids=self.part_ids.flip(-1)
+        )
+
+    def joined(self, other: PartDataset) -> PartDataset:
+        """This data set and then another one with the same categories and parts.
+
+        Raises:
+            ValueError: the other has other categories or parts.
+        """
+        if (self.categories, self.parts) != (other.categories, other.parts):
+            raise ValueError(f"other must have categories {self.categories} and parts {self.parts}")
+        return self._with(**{n: torch.cat([getattr(self, n), getattr(other, n)]) for n in TENSORS})
+
+    def _with(self, **tensors: Tensor) -> PartDataset:
+        """The same data set with other tensors; what was read from files is not read again."""
+        changed = copy.copy(self)
+        for name, tensor in tensors.items():
+            object.__setattr__(changed, name, tensor)  # as a frozen dataclass does in __init__
+        return changed

@@ -1,0 +1,188 @@
+"""Make any CNN interpretable: cut it at a layer, put the paper's layers and a linear head on top.
+
+Taught in lesson 9.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from icnn._check_args import check_size
+from icnn.layer import InterpretableLayer
+from icnn.network import MeanHead, conv_block
+
+# Where ResNets and DenseNets are cut: the last layer whose maps have a unit for each 16 pixels, as
+# the last conv layer of AlexNet and VGG has.
+CUTS = {"resnet": "layer3", "densenet": "features.transition3.relu"}
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what they expect, per channel
+
+
+class InterpretableCNN(nn.Module):
+    """A backbone that gives feature maps, and a head that classifies them by parts.
+
+    Call `backbone` alone to compute features once (`icnn.cached_features`) and `head` alone to
+    train on them. `maps` are what to measure and to look at.
+    """
+
+    def __init__(self, backbone: nn.Module, head: PartHead) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone(images))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) → maps (N, C, n, n) of the last conv layer, before the mask."""
+        return self.head.features(self.backbone(images))
+
+
+class PartHead(nn.Module):
+    """The paper's surgery: interpretable layer, 3×3 conv, interpretable layer, scores.
+
+    `features` gives the maps of the last conv layer, `layer` is its interpretable layer and `head`
+    the linear classifier on the means, as in `SmallCNN`. Paper, section 3. Taught in lesson 9.
+
+    Args:
+        inputs: channels of the backbone's maps.
+        size: side n of the maps.
+        n_categories: number of scores.
+        width: filters of a new conv layer that is put first, for a backbone that is not trained;
+            None takes the backbone's own last conv layer for it.
+        layer: options of `InterpretableLayer`; None puts none.
+    """
+
+    def __init__(
+        self, inputs: int, size: int, n_categories: int, *, width: int | None, layer: dict | None
+    ) -> None:
+        super().__init__()
+        channels = width or inputs
+
+        def interpretable() -> nn.Module:
+            return nn.Identity() if layer is None else InterpretableLayer(channels, size, **layer)
+
+        first = conv_block(inputs, channels, 3) if width else [nn.ReLU()]
+        self.features = nn.Sequential(*first, interpretable(), *conv_block(channels, channels, 3))
+        self.layer = interpretable()
+        self.head = MeanHead(channels, n_categories)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.head(self.layer(self.features(maps)))
+
+
+def make_interpretable(
+    cnn: nn.Module | str,
+    n_categories: int,
+    *,
+    cut: str | None = None,
+    weights: str | Path | None = "DEFAULT",
+    image_size: int = 224,
+    width: int | None = None,
+    layer: dict | None = {},  # noqa: B006, is only read
+) -> InterpretableCNN:
+    """A CNN with the paper's surgery: interpretable from the layer `cut` on.
+
+    What follows that layer is dropped; its maps become interpretable, one more interpretable 3×3
+    conv layer and a linear head on the means come on top (the paper keeps its networks' fully
+    connected layers). Paper, section 3 and 5. Taught in lesson 9.
+
+    Args:
+        cnn: the name of one of torchvision's AlexNet, VGG, ResNet or DenseNet networks, which then
+            also normalises its images; or any module that maps images (N, 3, H, W) to anything.
+        n_categories: number of scores.
+        cut: the layer, by its name in `cnn.named_modules()`; None for a network named above takes
+            its last layer with a unit for each 16 pixels. Must give square maps (N, C, n, n).
+        weights: for a name only: "DEFAULT" downloads torchvision's ImageNet weights, a path loads a
+            state_dict of the whole network, None leaves random ones.
+        image_size: side of the images in pixels.
+        width: to train the head on a backbone that is frozen: the filters of a new conv layer in
+            place of the backbone's last one.
+        layer: options of the `InterpretableLayer`s; None makes a plain network for comparison.
+
+    Returns:
+        InterpretableCNN; save and reload its `state_dict()` as usual.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or range, an unknown network or layer,
+            or a layer that does not give square maps.
+        FileNotFoundError: no file at the path `weights`.
+    """
+    check_size(n_categories, "n_categories")
+    check_size(image_size, "image_size")
+    if width is not None:
+        check_size(width, "width")
+    if not isinstance(cnn, (str, nn.Module)):
+        raise TypeError(f"cnn must be a torch.nn.Module or a name, got {type(cnn).__name__}")
+    if isinstance(cnn, str):
+        from torchvision.transforms.v2 import Normalize
+
+        network = _torchvision(cnn, weights)
+        trunk = _up_to(network, cut or _usual_cut(cnn, network))
+        backbone = nn.Sequential(Normalize(MEAN, STD), trunk)
+    elif cut is None:
+        raise ValueError("cut must name the layer to cut at, got None with a module of one's own")
+    else:
+        backbone = _up_to(cnn, cut)
+    channels, size = _shape_of_maps(backbone, image_size)
+    return InterpretableCNN(
+        backbone, PartHead(channels, size, n_categories, width=width, layer=layer)
+    )
+
+
+class _Trunk(nn.Module):
+    """A module up to a layer, as one that gives that layer's maps."""
+
+    def __init__(self, traced: nn.Module) -> None:
+        super().__init__()
+        self.traced = traced
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.traced(images)["maps"]
+
+
+def _usual_cut(name: str, network: nn.Module) -> str:
+    for family, layer in CUTS.items():
+        if family in name:
+            return layer
+    if name.startswith(("alexnet", "vgg")):
+        return f"features.{len(network.features) - 2}"  # before the last pooling
+    raise ValueError(
+        f"cut must name a layer where cnn is no AlexNet, VGG, ResNet or DenseNet: {name}"
+    )
+
+
+def _torchvision(name: str, weights: str | Path | None) -> nn.Module:
+    from torchvision.models import get_model, list_models
+
+    if name not in list_models():
+        raise ValueError(f"cnn must be the name of a network of torchvision, got {name!r}")
+    if weights is None or weights == "DEFAULT":
+        return get_model(name, weights=weights)
+    if not Path(weights).is_file():
+        raise FileNotFoundError(f"weights must be a file, {weights} is none")
+    model = get_model(name, weights=None)
+    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return model
+
+
+def _up_to(module: nn.Module, cut: str) -> nn.Module:
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    if cut not in dict(module.named_modules()):
+        raise ValueError(f"cut must be the name of a layer of the network, got {cut!r}")
+    traced = create_feature_extractor(module, {cut: "maps"}, suppress_diff_warning=True)
+    return _Trunk(traced)
+
+
+@torch.no_grad()
+def _shape_of_maps(backbone: nn.Module, image_size: int) -> tuple[int, int]:
+    """Channels and side of the maps, found by running one black image."""
+    training = backbone.training
+    maps = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
+    backbone.train(training)
+    if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[-1] != maps.shape[-2]:
+        got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+        raise ValueError(f"cut must be a layer that gives square maps (N, C, n, n), got {got}")
+    return maps.shape[1], maps.shape[-1]

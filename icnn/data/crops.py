@@ -1,0 +1,81 @@
+"""From a photograph and an object's box to one square crop, and points with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+SIZE = 224  # pixels; what the ImageNet networks were trained on
+
+
+@dataclass(frozen=True)
+class Box:
+    """The part of an image from (top, left) up to (bottom, right), in pixels, edges as points."""
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    def within(self, height: int, width: int) -> Box:
+        """What of the box lies inside an image.
+
+        Raises:
+            ValueError: nothing of it does.
+        """
+        box = Box(
+            max(self.top, 0), max(self.left, 0), min(self.bottom, height), min(self.right, width)
+        )
+        if box.bottom - box.top < 1 or box.right - box.left < 1:
+            raise ValueError(f"the box {self} has no pixel inside an image of {height}×{width}")
+        return box
+
+    def to_crop(self, points: np.ndarray, size: int) -> np.ndarray:
+        """Points (..., 2), (row, col) in the image, as points of the crop resized to size×size."""
+        corner = np.array([self.top, self.left])
+        extent = np.array([self.bottom - self.top, self.right - self.left])
+        return (points - corner) / extent * size
+
+
+def open_image(path: Path) -> Image.Image:
+    """A photograph as RGB; grey and CMYK ones are converted.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is truncated, or no image.
+    """
+    try:
+        return Image.open(path).convert("RGB")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path} is truncated or no image: {error}") from error
+
+
+def crop(image: Image.Image, box: Box, size: int) -> np.ndarray:
+    """The box of an image, resized to uint8 (3, size, size) whatever its shape was."""
+    corners = (box.left, box.top, box.right, box.bottom)
+    resized = image.resize((size, size), Image.Resampling.BILINEAR, box=corners)
+    return np.asarray(resized).transpose(2, 0, 1)
+
+
+def crop_ids(ids: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """The box of a (H, W) uint8 map of part numbers, resized without mixing the numbers."""
+    corners = (box.left, box.top, box.right, box.bottom)
+    resized = Image.fromarray(ids).resize((size, size), Image.Resampling.NEAREST, box=corners)
+    return np.asarray(resized)
+
+
+def no_parts(count: int, size: int) -> Tensor:
+    """The `part_ids` of images without part masks: (count, size, size) zeros that take no room."""
+    return torch.zeros(1, 1, 1, dtype=torch.uint8).expand(count, size, size)
+
+
+def missing(path: Path, name: str, how: str) -> FileNotFoundError:
+    """The error for a data set that is not there."""
+    return FileNotFoundError(f"root: no {name} found, {path} is missing; {how}")

@@ -1,0 +1,93 @@
+"""Files from public addresses: resumed where they broke off, checked, in place only when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+BLOCK = 1 << 20  # bytes
+
+
+def fetch(url: str, path: Path, checksum: str, *, progress: bool = True) -> None:
+    """Download a file, unless it is there already and right.
+
+    What arrived is kept in `path` + ".part" and a broken download goes on from there; only a whole
+    file with the right checksum gets its name.
+
+    Args:
+        url: a public address.
+        path: where to put the file; missing folders are made.
+        checksum: "md5:…", "sha256:…", or "git:…", the name that git gives a file's content.
+        progress: whether to show a progress bar.
+
+    Raises:
+        ConnectionError: no answer; the message says which address and what can be done offline.
+        ValueError: the file that arrived has another checksum; it is removed.
+    """
+    if path.is_file() and _matches(path, checksum):
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        _continue(url, part, progress)
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        raise ConnectionError(
+            f"could not download {url}: {error}. Try again, it goes on where it stopped; without a "
+            f"network, bring the file from another machine and put it at {path}"
+        ) from error
+    if not _matches(part, checksum):
+        part.unlink()
+        raise ValueError(f"{url} has another checksum than {checksum}: it was removed, try again")
+    part.replace(path)
+
+
+def extract(archive: Path, folder: Path) -> None:
+    """Unpack a tar archive whose members must all stay inside the folder.
+
+    Raises:
+        ValueError: the archive is damaged, or a member would be written outside the folder.
+    """
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+    except tarfile.FilterError as error:
+        raise ValueError(f"{archive} holds a member that leaves {folder}: {error}") from error
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ValueError(f"{archive} is damaged: {error}") from error
+
+
+def _continue(url: str, part: Path, progress: bool) -> None:
+    """Get the rest of a file; a server that cannot give a rest gives it from the start."""
+    from tqdm.auto import tqdm
+
+    have = part.stat().st_size if part.is_file() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        answer = urllib.request.urlopen(request, timeout=60)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is left to send
+            return
+        raise
+    with answer, tqdm(unit="B", unit_scale=True, disable=not progress, desc=part.stem) as bar:
+        resumed = answer.status == 206
+        bar.total = int(answer.headers.get("Content-Length", 0)) + have * resumed or None
+        bar.update(have * resumed)
+        with part.open("ab" if resumed else "wb") as file:
+            while block := answer.read(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+
+
+def _matches(path: Path, checksum: str) -> bool:
+    kind, wanted = checksum.split(":")
+    if kind == "git":
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+    else:
+        digest = hashlib.new(kind)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest() == wanted

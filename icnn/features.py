@@ -1,0 +1,146 @@
+"""Features of a backbone that is not trained, computed once and kept on disk.
+
+Taught in lesson 9.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from icnn.data import PartDataset
+from icnn.train import predict
+
+BLOCK = 64  # images that are computed, checked and kept together
+
+
+@dataclass(frozen=True)
+class FeatureDataset(PartDataset):
+    """A data set whose `images` are a backbone's maps (N, C, n, n), float16, read when needed.
+
+    Landmarks stay in pixels of the images the maps were made of.
+    """
+
+    def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
+        """The maps, or those with these indices, float32."""
+        return self.images[index].float()
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """One image's maps, float32 (C, n, n), and its label."""
+        return self.images[index].float(), int(self.labels[index])
+
+
+def cached_features(
+    backbone: nn.Module,
+    dataset: PartDataset,
+    folder: str | Path,
+    *,
+    progress: bool = True,
+) -> FeatureDataset:
+    """The maps that a backbone gives for every image, from the disk where they are there already.
+
+    Kept as float16 in a file named after the content of the images, of the transform's result and
+    of the backbone, so a change of any of them computes anew. Finished blocks survive an
+    interruption, and a block that was damaged is computed again. Taught in lesson 9.
+
+    Args:
+        backbone: maps images (N, 3, H, W) to maps (N, C, n, n); it is put into eval mode.
+        dataset: any of `icnn.data`'s.
+        folder: where to keep the maps; made where missing.
+        progress: whether to show a progress bar.
+
+    Returns:
+        FeatureDataset, memory-mapped: the same labels, landmarks and names with maps as images.
+
+    Raises:
+        TypeError: `backbone` is no module, `dataset` no `PartDataset`.
+        ValueError: the data set is empty, or its features do not fit float16.
+    """
+    if not isinstance(backbone, nn.Module):
+        raise TypeError(f"backbone must be a torch.nn.Module, got {type(backbone).__name__}")
+    if not isinstance(dataset, PartDataset):
+        raise TypeError(f"dataset must be a PartDataset, got {type(dataset).__name__}")
+    if len(dataset) == 0:
+        raise ValueError("dataset must not be empty")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{_key(backbone, dataset)}.npy"
+    one = predict(backbone, dataset.floats(slice(0, 1)))
+    maps = _open(path, (len(dataset), *one.shape[1:]))
+    _fill(maps, backbone, dataset, path.with_suffix(".json"), progress)
+    return FeatureDataset(
+        images=torch.from_numpy(np.load(path, mmap_mode="c")),  # writing to it changes no file
+        labels=dataset.labels,
+        landmarks=dataset.landmarks,
+        part_ids=dataset.part_ids,
+        categories=dataset.categories,
+        parts=dataset.parts,
+    )
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """The file of maps, made new where it is missing, cut off or of another shape."""
+    try:
+        maps = np.lib.format.open_memmap(path, "r+")
+        if maps.shape == shape and maps.dtype == np.float16:
+            return maps
+    except (FileNotFoundError, ValueError):
+        pass
+    return np.lib.format.open_memmap(path, "w+", np.float16, shape)
+
+
+def _fill(maps: np.memmap, backbone, dataset: PartDataset, journal: Path, progress: bool) -> None:
+    """Compute every block whose checksum is not in the journal or does not match."""
+    from tqdm.auto import tqdm
+
+    sums = _read(journal)
+    for start in tqdm(range(0, len(maps), BLOCK), unit="block", disable=not progress):
+        block = slice(start, min(start + BLOCK, len(maps)))
+        if sums.get(str(start)) == _digest(maps[block]):
+            continue
+        values = predict(backbone, dataset.floats(block)).half()
+        if not values.isfinite().all():
+            raise ValueError("backbone must give finite maps below 65504, the limit of float16")
+        maps[block] = values.numpy()
+        maps.flush()
+        sums[str(start)] = _digest(maps[block])
+        _write(journal, sums)
+
+
+def _read(journal: Path) -> dict[str, str]:
+    try:
+        return json.loads(journal.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _write(journal: Path, sums: dict[str, str]) -> None:
+    new = journal.with_suffix(".new")
+    new.write_text(json.dumps(sums))
+    new.replace(journal)
+
+
+def _key(backbone: nn.Module, dataset: PartDataset) -> str:
+    """A name for the images, the transform and the backbone, by their content."""
+    digest = hashlib.sha256(repr(backbone).encode())
+    for part in _contents(backbone, dataset):
+        digest.update(part.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:32]
+
+
+def _contents(backbone: nn.Module, dataset: PartDataset) -> Iterator[Tensor]:
+    yield dataset.images
+    yield dataset.floats(slice(0, 8))  # what the transform does
+    for tensor in backbone.state_dict().values():
+        yield tensor.cpu()
+
+
+def _digest(block: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(block)).hexdigest()

@@ -1,0 +1,219 @@
+"""Any CNN becomes interpretable: torchvision's, and one's own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import icnn
+from icnn.data import PartDataset
+
+NETWORKS = {"alexnet": (256, 7), "vgg11": (512, 8), "resnet18": (256, 8), "densenet121": (1024, 8)}
+SIZE = 128  # pixels; small, to be quick
+
+
+def own_network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 5, 4, 2), nn.Conv2d(8, 6, 3, padding=1), nn.Flatten(), nn.Linear(6 * 64, 9)
+    )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_torchvisions_networks_get_the_papers_surgery(name) -> None:
+    channels, side = NETWORKS[name]
+    model = icnn.make_interpretable(name, 3, weights=None, image_size=SIZE)
+    images, labels = torch.rand(2, 3, SIZE, SIZE), torch.tensor([0, 2])
+    model.train()
+    loss = nn.functional.cross_entropy(model(images), labels) + icnn.filter_losses(model, labels)
+    loss.backward()
+    layers = [m for m in model.modules() if isinstance(m, icnn.InterpretableLayer)]
+    assert [(m.channels, m.size) for m in layers] == [(channels, side)] * 2
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    assert model.maps(images).shape == (2, channels, side, side)
+
+
+def test_the_maps_are_those_of_the_original_network() -> None:
+    own = own_network()
+    model = icnn.make_interpretable(own, 2, cut="1", image_size=32)
+    images = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(model.backbone(images), own[:2](images))
+    assert sum(p.numel() for p in model.backbone.parameters()) < sum(
+        p.numel() for p in own.parameters()
+    )  # what follows the cut is dropped
+
+
+def test_a_named_network_normalises_its_images(tmp_path) -> None:
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    network = resnet18(weights=None).eval()
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    model = icnn.make_interpretable("resnet18", 2, weights=tmp_path / "weights.pt", image_size=64)
+    images = torch.rand(1, 3, 64, 64)
+    mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
+    x = network.maxpool(network.relu(network.bn1(network.conv1((images - mean) / std))))
+    wanted = network.layer3(network.layer2(network.layer1(x)))
+    torch.testing.assert_close(model.eval().backbone(images), wanted)
+
+
+def test_a_model_saves_and_reloads(tmp_path) -> None:
+    options = {"cut": "1", "image_size": 32, "width": 5, "layer": {"weight": 0.1}}
+    model = icnn.make_interpretable(own_network(), 2, **options)
+    images, labels = torch.rand(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
+    model(images)
+    icnn.filter_losses(model, labels)
+    torch.save(model.state_dict(), tmp_path / "model.pt")
+    again = icnn.make_interpretable(own_network(), 2, **options)
+    again.load_state_dict(torch.load(tmp_path / "model.pt", weights_only=True))
+    torch.testing.assert_close(again.eval()(images), model.eval()(images))
+    assert (again.head.layer.target_category == model.head.layer.target_category).all()
+
+
+def test_width_puts_a_new_conv_layer_before_the_surgery() -> None:
+    model = icnn.make_interpretable(own_network(), 2, cut="1", image_size=32, width=7)
+    layers = [m for m in model.modules() if isinstance(m, icnn.InterpretableLayer)]
+    assert [m.channels for m in layers] == [7, 7]
+    plain = icnn.make_interpretable(own_network(), 2, cut="1", image_size=32, width=7, layer=None)
+    assert not any(isinstance(m, icnn.InterpretableLayer) for m in plain.modules())
+    weights = [sum(p.numel() for p in m.parameters()) for m in (model, plain)]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "name"),
+    [
+        ((3, 2), {}, "cnn"),
+        (("resnet999", 2), {"cut": "layer3"}, "cnn"),
+        (("squeezenet1_0", 2), {"weights": None}, "cut"),
+        ((nn.ReLU(), 2), {}, "cut"),
+        ((nn.Sequential(nn.ReLU()), 2), {"cut": "1"}, "cut"),
+        ((own_network(), 2), {"cut": "2", "image_size": 32}, "cut"),
+        ((own_network(), 0), {"cut": "1"}, "n_categories"),
+        ((own_network(), 2), {"cut": "1", "image_size": "32"}, "image_size"),
+        ((own_network(), 2), {"cut": "1", "image_size": 32, "width": 0}, "width"),
+        (("resnet18", 2), {"weights": "no/such/file"}, "weights"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, options, name) -> None:
+    with pytest.raises((TypeError, ValueError, FileNotFoundError), match=rf"\b{name}\b"):
+        icnn.make_interpretable(*arguments, **options)
+
+
+def data(count: int = 150, side: int = 32) -> PartDataset:
+    generator = torch.Generator().manual_seed(0)
+    return PartDataset(
+        images=torch.randint(0, 256, (count, 3, side, side), generator=generator).byte(),
+        labels=torch.arange(count) % 2,
+        landmarks=torch.rand(count, 1, 2),
+        part_ids=torch.zeros(count, side, side, dtype=torch.uint8),
+        categories=("a", "b"),
+        parts=("p",),
+    )
+
+
+class Counting(nn.Module):
+    """Counts the images it sees, and can fail after some of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.seen, self.limit = own_network()[0], 0, None
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen += len(images)
+        if self.limit is not None and self.seen > self.limit:
+            raise KeyboardInterrupt
+        return self.conv(images)
+
+
+def cached(backbone, dataset, folder):
+    return icnn.cached_features(backbone, dataset, folder, progress=False)
+
+
+def test_features_are_computed_once(tmp_path) -> None:
+    backbone, dataset = Counting(), data()
+    features = cached(backbone, dataset, tmp_path)
+    wanted = icnn.predict(backbone.conv, dataset.floats())
+    torch.testing.assert_close(features.floats(), wanted, rtol=1e-3, atol=1e-3)
+    assert features.images.dtype == torch.float16 and len(features) == 150
+    assert (features.labels == dataset.labels).all()
+    backbone.seen = 0
+    again = cached(backbone, dataset, tmp_path)
+    assert backbone.seen == 1  # to know the shape
+    assert (again.images == features.images).all()
+    torch.testing.assert_close(again.floats(torch.tensor([140, 3])), features.floats()[[140, 3]])
+
+
+def test_another_image_weight_or_transform_computes_anew(tmp_path) -> None:
+    backbone, dataset = Counting(), data()
+    cached(backbone, dataset, tmp_path)
+    dataset.images[77, 0, 0, 0] += 1
+    cached(backbone, dataset, tmp_path)
+    with torch.no_grad():
+        backbone.conv.weight[0, 0, 0, 0] += 1
+    cached(backbone, dataset, tmp_path)
+    object.__setattr__(dataset, "transform", lambda image: image / 2)
+    features = cached(backbone, dataset, tmp_path)
+    assert len(list(tmp_path.glob("*.npy"))) == 4
+    wanted = icnn.predict(backbone.conv, dataset.floats())
+    torch.testing.assert_close(features.floats(), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_an_interruption_loses_no_finished_block(tmp_path) -> None:
+    backbone, dataset = Counting(), data()
+    wanted = cached(backbone, dataset, tmp_path / "whole").images
+    backbone.seen, backbone.limit = 0, 1 + 64 + 10
+    with pytest.raises(KeyboardInterrupt):
+        cached(backbone, dataset, tmp_path / "parts")
+    backbone.seen, backbone.limit = 0, None
+    assert (cached(backbone, dataset, tmp_path / "parts").images == wanted).all()
+    assert backbone.seen == 1 + 150 - 64
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut off", "empty", "journal"])
+def test_a_damaged_cache_is_mended(tmp_path, damage) -> None:
+    backbone, dataset = Counting(), data()
+    wanted = cached(backbone, dataset, tmp_path).images.clone()
+    path, journal = next(tmp_path.glob("*.npy")), next(tmp_path.glob("*.json"))
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[-5] ^= 255
+    path.write_bytes(content[: {"cut off": 9000, "empty": 0}.get(damage)])
+    if damage == "journal":
+        journal.write_text("{")
+    backbone.seen = 0
+    assert (cached(backbone, dataset, tmp_path).images == wanted).all()
+    assert backbone.seen == 1 + (150 - 128 if damage == "flip" else 150)
+
+
+def test_writing_to_the_features_changes_no_file(tmp_path) -> None:
+    backbone, dataset = Counting(), data()
+    features = cached(backbone, dataset, tmp_path)
+    before = features.images.clone()
+    features.images.zero_()
+    assert (cached(backbone, dataset, tmp_path).images == before).all()
+
+
+def test_a_head_trains_on_features(tmp_path) -> None:
+    model = icnn.make_interpretable(own_network(), 2, cut="0", image_size=32, width=4)
+    features = cached(model.backbone, data(), tmp_path)
+    history = icnn.fit(model.head, features, features, epochs=2, progress=False)
+    assert len(history.loss) == 2
+    scores = icnn.predict(model, data().floats())
+    torch.testing.assert_close(
+        scores, icnn.predict(model.head, features.floats()), rtol=1e-2, atol=1e-2
+    )
+
+
+def test_bad_input_of_the_cache_is_named(tmp_path) -> None:
+    with pytest.raises(TypeError, match="backbone"):
+        cached("vgg", data(), tmp_path)
+    with pytest.raises(TypeError, match="dataset"):
+        cached(nn.ReLU(), torch.rand(2, 3, 4, 4), tmp_path)
+    with pytest.raises(ValueError, match="dataset"):
+        cached(nn.ReLU(), data().subset(slice(0, 0)), tmp_path)
+    huge = nn.Conv2d(3, 1, 1)
+    nn.init.constant_(huge.weight, 1e9)
+    with pytest.raises(ValueError, match="backbone must give finite maps"):
+        cached(huge, data(), tmp_path)
