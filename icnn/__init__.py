@@ -42,6 +42,7 @@ _HOME = {
     "data": (),
     "checkpoints": (),
     "ablation": (),
+    "photos": (),
     "show": (),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -40,7 +40,7 @@ class InterpretableCNN(nn.Module):
 
 
 class PartHead(nn.Module):
-    """The paper's surgery: interpretable layer, 3×3 conv, interpretable layer, scores.
+    """What makes a backbone's maps interpretable, and classifies them.
 
     `features` gives the maps of the last conv layer, `layer` is its interpretable layer and `head`
     the linear classifier on the means, as in `SmallCNN`. Paper, section 3. Taught in lesson 9.
@@ -49,8 +49,9 @@ class PartHead(nn.Module):
         inputs: channels of the backbone's maps.
         size: side n of the maps.
         n_categories: number of scores.
-        width: filters of a new conv layer that is put first, for a backbone that is not trained;
-            None takes the backbone's own last conv layer for it.
+        width: None for the paper's surgery, with the backbone's own last conv layer: interpretable
+            layer, 3×3 conv, interpretable layer. A number for a backbone that is not trained: two
+            new 3×3 conv layers with so many filters, of which the last is interpretable.
         layer: options of `InterpretableLayer`; None puts none.
     """
 
@@ -63,8 +64,8 @@ class PartHead(nn.Module):
         def interpretable() -> nn.Module:
             return nn.Identity() if layer is None else InterpretableLayer(channels, size, **layer)
 
-        first = conv_block(inputs, channels, 3) if width else [nn.ReLU()]
-        self.features = nn.Sequential(*first, interpretable(), *conv_block(channels, channels, 3))
+        first = conv_block(inputs, channels, 3) if width else [nn.ReLU(), interpretable()]
+        self.features = nn.Sequential(*first, *conv_block(channels, channels, 3))
         self.layer = interpretable()
         self.head = MeanHead(channels, n_categories)
 
@@ -97,8 +98,8 @@ def make_interpretable(
         weights: for a name only: "DEFAULT" downloads torchvision's ImageNet weights, a path loads a
             state_dict of the whole network, None leaves random ones.
         image_size: side of the images in pixels.
-        width: to train the head on a backbone that is frozen: the filters of a new conv layer in
-            place of the backbone's last one.
+        width: to train the head on a backbone that is frozen: the number of filters of two new conv
+            layers, of which the last is interpretable.
         layer: options of the `InterpretableLayer`s; None makes a plain network for comparison.
 
     Returns:

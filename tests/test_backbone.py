@@ -71,10 +71,11 @@ def test_a_model_saves_and_reloads(tmp_path) -> None:
     assert (again.head.layer.target_category == model.head.layer.target_category).all()
 
 
-def test_width_puts_a_new_conv_layer_before_the_surgery() -> None:
+def test_width_puts_two_new_conv_layers_on_a_frozen_backbone() -> None:
     model = icnn.make_interpretable(own_network(), 2, cut="1", image_size=32, width=7)
     layers = [m for m in model.modules() if isinstance(m, icnn.InterpretableLayer)]
-    assert [m.channels for m in layers] == [7, 7]
+    assert [m.channels for m in layers] == [7]
+    assert sum(isinstance(m, nn.Conv2d) for m in model.head.modules()) == 2
     plain = icnn.make_interpretable(own_network(), 2, cut="1", image_size=32, width=7, layer=None)
     assert not any(isinstance(m, icnn.InterpretableLayer) for m in plain.modules())
     weights = [sum(p.numel() for p in m.parameters()) for m in (model, plain)]

@@ -112,6 +112,8 @@ class AnimalParts(PartDataset):
         check_size(size, "size")
         root = Path(root)
         ids = _wordnet_ids(root, categories, download)
+        if not (ids or negatives):
+            raise ValueError("categories must not be empty without negatives")
         if download:
             _download(root, ids, negatives)
         groups = [_category(root, wnid, size) for wnid in ids]
@@ -144,8 +146,6 @@ def _wordnet_ids(root: Path, wanted: str | Sequence[str] | None, download: bool)
             raise ValueError(
                 f"categories must be among {', '.join(ANIMALS.values())}, got {name!r}"
             )
-    if not wanted:
-        raise ValueError("categories must not be empty")
     return [ids[name] for name in wanted]
 
 
