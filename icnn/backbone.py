@@ -5,6 +5,7 @@ Taught in lesson 9.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from icnn.network import MeanHead, conv_block
 # Where ResNets and DenseNets are cut: the last layer whose maps have a unit for each 16 pixels, as
 # the last conv layer of AlexNet and VGG has.
 CUTS = {"resnet": "layer3", "densenet": "features.transition3.relu"}
+DROPPED = 0.3  # of a frozen backbone's channels in training: some hundred photographs overfit
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what they expect, per channel
 
 
@@ -64,7 +66,9 @@ class PartHead(nn.Module):
         def interpretable() -> nn.Module:
             return nn.Identity() if layer is None else InterpretableLayer(channels, size, **layer)
 
-        first = conv_block(inputs, channels, 3) if width else [nn.ReLU(), interpretable()]
+        first = [nn.ReLU(), interpretable()]
+        if width:
+            first = [nn.Dropout2d(DROPPED), *conv_block(inputs, channels, 3)]
         self.features = nn.Sequential(*first, *conv_block(channels, channels, 3))
         self.layer = interpretable()
         self.head = MeanHead(channels, n_categories)
@@ -77,7 +81,7 @@ def make_interpretable(
     cnn: nn.Module | str,
     n_categories: int,
     *,
-    cut: str | None = None,
+    cut: str | Sequence[str] | None = None,
     weights: str | Path | None = "DEFAULT",
     image_size: int = 224,
     width: int | None = None,
@@ -94,7 +98,8 @@ def make_interpretable(
             also normalises its images; or any module that maps images (N, 3, H, W) to anything.
         n_categories: number of scores.
         cut: the layer, by its name in `cnn.named_modules()`; None for a network named above takes
-            its last layer with a unit for each 16 pixels. Must give square maps (N, C, n, n).
+            its last layer with a unit for each 16 pixels. Must give square maps (N, C, n, n). Of
+            several layers the maps are stacked, averaged down to the size of the last one.
         weights: for a name only: "DEFAULT" downloads torchvision's ImageNet weights, a path loads a
             state_dict of the whole network, None leaves random ones.
         image_size: side of the images in pixels.
@@ -133,14 +138,18 @@ def make_interpretable(
 
 
 class _Trunk(nn.Module):
-    """A module up to a layer, as one that gives that layer's maps."""
+    """A module up to a layer, or to several, as one that gives their maps."""
 
     def __init__(self, traced: nn.Module) -> None:
         super().__init__()
         self.traced = traced
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.traced(images)["maps"]
+        *others, last = self.traced(images).values()
+        if not others:
+            return last
+        size = last.shape[-2:]
+        return torch.cat([*(nn.functional.adaptive_avg_pool2d(m, size) for m in others), last], 1)
 
 
 def _usual_cut(name: str, network: nn.Module) -> str:
@@ -168,13 +177,15 @@ def _torchvision(name: str, weights: str | Path | None) -> nn.Module:
     return model
 
 
-def _up_to(module: nn.Module, cut: str) -> nn.Module:
+def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
     from torchvision.models.feature_extraction import create_feature_extractor
 
-    if cut not in dict(module.named_modules()):
-        raise ValueError(f"cut must be the name of a layer of the network, got {cut!r}")
-    traced = create_feature_extractor(module, {cut: "maps"}, suppress_diff_warning=True)
-    return _Trunk(traced)
+    layers = [cut] if isinstance(cut, str) else list(cut)
+    known = dict(module.named_modules())
+    if not layers or not all(layer in known for layer in layers):
+        raise ValueError(f"cut must name layers of the network, got {cut!r}")
+    nodes = {layer: layer for layer in layers}
+    return _Trunk(create_feature_extractor(module, nodes, suppress_diff_warning=True))
 
 
 @torch.no_grad()

@@ -14,47 +14,56 @@ from icnn import measure
 from icnn.backbone import PartHead
 from icnn.features import FeatureDataset
 from icnn.layer import assign_categories
-from icnn.train import accuracy, fit, predict
+from icnn.train import fit, predict
 
 VARIANTS: dict[str, dict | None] = {
     "plain": None,
     "mask only": {"weight": 0.0},
     "loss only": {"mask": False},
     "interpretable": {},
+    "twice the loss": {"weight": 0.1},
 }
 WIDTH = 96  # filters
 RECIPE = {"epochs": 8, "batch_size": 32, "learning_rate": 1e-3}
-MEASURES = ("accuracy", "instability", "tracking", "best ten", "spread", "live", "centre", "best")
+MEASURES = ("instability", "tracking", "best ten", "spread", "live", "centre", "best")
 
 
 def train_head(
     train: FeatureDataset, validation: FeatureDataset, variant: str, *, seed: int
 ) -> PartHead:
-    """A head on the maps of a frozen backbone, trained in one of four variants.
+    """A head on the maps of a frozen backbone, trained in one of five variants.
 
     Args:
         train: the features of the training images, with those of their mirror images if wanted.
         validation: features that are only watched.
-        variant: "plain", "mask only", "loss only" or "interpretable".
+        variant: one of `VARIANTS`; "interpretable" is the layer with its defaults.
         seed: of the weights and of the order of the images.
+
+    Raises:
+        ValueError: an unknown variant.
+    """
+    head = new_head(train.images.shape, len(train.categories), variant, seed=seed)
+    fit(head, train, validation, seed=seed, progress=False, **RECIPE)
+    return head
+
+
+def new_head(shape: torch.Size, n_categories: int, variant: str, *, seed: int = 0) -> PartHead:
+    """A head before training, for maps of a shape (N, C, n, n); the seed is of its weights.
 
     Raises:
         ValueError: an unknown variant.
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
-    channels, size = train.images.shape[1:3]
+    _, channels, size, _ = shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        options = {"width": WIDTH, "layer": VARIANTS[variant]}
-        head = PartHead(channels, size, len(train.categories), **options)
-    fit(head, train, validation, seed=seed, progress=False, **RECIPE)
-    return head
+        return PartHead(channels, size, n_categories, width=WIDTH, layer=VARIANTS[variant])
 
 
 @torch.no_grad()
-def measure_head(head: PartHead, test: FeatureDataset, image_size: int) -> dict[str, float]:
-    """One row of the table: each of `MEASURES` on the images of a split.
+def measure_places(head: PartHead, data: FeatureDataset, image_size: int) -> dict[str, float]:
+    """Where the filters fire: each of `MEASURES` on a data set.
 
     A filter is measured on the images of its own category: the one that activates it most among
     those with landmarks. "tracking" is the mean over the live filters of the part that each tracks
@@ -63,34 +72,35 @@ def measure_head(head: PartHead, test: FeatureDataset, image_size: int) -> dict[
 
     Args:
         head: trained on features of the same backbone.
-        test: features whose landmarks are in pixels of square images.
+        data: features whose landmarks are in pixels of square images.
         image_size: side of these images.
     """
-    marked = test.labels < _marked(test)
-    animals = test.subset(marked)
+    n_marked = _marked(data)
+    animals = data.subset(data.labels < n_marked)
     maps = predict(head.features, animals.floats())
-    live = measure.live_filters(maps)
-    category = assign_categories(maps, animals.labels, _marked(test))
     points, scores = to_pixels(maps, image_size)
-    rows = [
-        _of_category(points, scores, animals, category, live, k, image_size)
-        for k in range(_marked(test))
-    ]
-    instability, tracking = (torch.cat(values) for values in zip(*rows, strict=True))
-    controls = [
-        measure.constant_control(animals.landmarks[animals.labels == k], image_size)
-        for k in range(_marked(test))
-    ]
-    spread = measure.peak_spread(points, scores)[live]
+    live, category = measure.live_filters(maps), assign_categories(maps, animals.labels, n_marked)
+    instability, tracking, centre, best = [], [], [], []
+    for which in range(n_marked):
+        images, filters = animals.labels == which, live & (category == which)
+        landmarks = animals.landmarks[images]
+        control = measure.constant_control(landmarks, image_size)
+        centre.append(control.centre)
+        best.append(control.best)
+        if filters.any():
+            at = points[images][:, filters], scores[images][:, filters], landmarks
+            instability.append(measure.location_instability(*at, image_size))
+            tracking.append(measure.best_part_tracking(*at).tracking)
+    tracked = torch.cat(tracking)
+    ten = tracked.nan_to_num(-1).topk(min(10, len(tracked))).values
     return {
-        "accuracy": accuracy(head, test),
-        "instability": instability.nanmean().item(),
-        "tracking": tracking.nanmean().item(),
-        "best ten": tracking.nan_to_num(-1).topk(min(10, len(tracking))).values.mean().item(),
-        "spread": spread.mean().item(),
+        "instability": torch.cat(instability).nanmean().item(),
+        "tracking": tracked.nanmean().item(),
+        "best ten": ten.mean().item(),
+        "spread": measure.peak_spread(points, scores)[live].mean().item(),
         "live": int(live.sum()),
-        "centre": sum(c.centre for c in controls) / len(controls),
-        "best": sum(c.best for c in controls) / len(controls),
+        "centre": sum(centre) / n_marked,
+        "best": sum(best) / n_marked,
     }
 
 
@@ -120,24 +130,3 @@ def _marked(data: FeatureDataset) -> int:
     """The number of categories with landmarks; they come first."""
     has = [data.landmarks[data.labels == k].isfinite().any() for k in range(len(data.categories))]
     return sum(map(bool, has))
-
-
-def _of_category(
-    points: Tensor,
-    scores: Tensor,
-    animals: FeatureDataset,
-    category: Tensor,
-    live: Tensor,
-    which: int,
-    image_size: int,
-) -> tuple[Tensor, Tensor]:
-    """Instability and tracking of one category's live filters, on its images."""
-    filters, images = (category == which) & live, animals.labels == which
-    at, strength = points[images][:, filters], scores[images][:, filters]
-    landmarks = animals.landmarks[images]
-    if not filters.any():
-        return torch.empty(0), torch.empty(0)
-    return (
-        measure.location_instability(at, strength, landmarks, image_size),
-        measure.best_part_tracking(at, strength, landmarks).tracking,
-    )

@@ -44,6 +44,16 @@ def test_the_maps_are_those_of_the_original_network() -> None:
     )  # what follows the cut is dropped
 
 
+def test_maps_of_several_layers_are_stacked_at_the_size_of_the_last() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.AvgPool2d(4), nn.Conv2d(2, 5, 1))
+    model = icnn.make_interpretable(network, 2, cut=["0", "2"], image_size=32)
+    images = torch.rand(2, 3, 32, 32)
+    fine = network[0](images)
+    wanted = torch.cat([fine.reshape(2, 2, 8, 4, 8, 4).mean((3, 5)), network(images)], 1)
+    torch.testing.assert_close(model.backbone(images), wanted)
+    assert model.head.layer.channels == 7
+
+
 def test_a_named_network_normalises_its_images(tmp_path) -> None:
     from torchvision.models import resnet18
 
@@ -91,6 +101,8 @@ def test_width_puts_two_new_conv_layers_on_a_frozen_backbone() -> None:
         ((nn.ReLU(), 2), {}, "cut"),
         ((nn.Sequential(nn.ReLU()), 2), {"cut": "1"}, "cut"),
         ((own_network(), 2), {"cut": "2", "image_size": 32}, "cut"),
+        ((own_network(), 2), {"cut": []}, "cut"),
+        ((own_network(), 2), {"cut": ["0", "9"]}, "cut"),
         ((own_network(), 0), {"cut": "1"}, "n_categories"),
         ((own_network(), 2), {"cut": "1", "image_size": "32"}, "image_size"),
         ((own_network(), 2), {"cut": "1", "image_size": 32, "width": 0}, "width"),
