@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark
+.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ checkpoints: environment ## train the shipped networks again
 
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_ablations.py $(ARGS)
+
+exercises: environment ## make the students' exercises from the sources (ARGS=--check: only compare)
+	$(VENV_PYTHON) tools/make_exercises.py $(ARGS)
 
 photos: environment ## run the benchmark on photographs (ARGS="--root FOLDER --backbone vgg16")
 	$(VENV_PYTHON) tools/run_photos.py $(ARGS)

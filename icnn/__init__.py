@@ -44,6 +44,7 @@ _HOME = {
     "ablation": (),
     "photos": (),
     "show": (),
+    "check": (),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [*_HOME, *_MODULE_OF]

@@ -33,6 +33,10 @@ class InterpretableLayer(nn.Module):
         weight: of the filter loss (λ); 0 means the mask alone.
         sharpness: of the fitness (κ), see `filter_loss`.
         category_weight: of the category term, which needs labels; 0 means none.
+        memory: how many images of earlier batches take part in Z_T and p(x), without a gradient of
+            their own: for batches too small for a statistic, and for gradient accumulation, where
+            it is the images of the other batches of one step. The maps remembered are those of the
+            weights of their time. Paper, footnote 2, has a running Z_T.
 
     Input and output: (N, C, n, n), after ReLU, floating.
 
@@ -51,6 +55,7 @@ class InterpretableLayer(nn.Module):
         weight: float = 0.05,
         sharpness: float = 2.0,
         category_weight: float = 0.0,
+        memory: int = 0,
     ) -> None:
         super().__init__()
         check_size(channels, "channels")
@@ -59,12 +64,16 @@ class InterpretableLayer(nn.Module):
         check_positive(sharpness, "sharpness")
         _check_weight(weight, "weight")
         _check_weight(category_weight, "category_weight")
+        if memory != 0:
+            check_size(memory, "memory")
         self.channels, self.size, self.beta, self.mask = channels, size, beta, mask
         self.weight, self.sharpness, self.category_weight = weight, sharpness, category_weight
+        self.memory = memory
         self.register_buffer("peak", torch.zeros(channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
         self.register_buffer("category_means", torch.zeros(channels, 0))
-        self._maps: Tensor | None = None
+        self._maps: Tensor | None = None  # of the last training forward
+        self._earlier: Tensor | None = None  # of the ones before
 
     def forward(self, x: Tensor) -> Tensor:
         check_maps(x, "x")
@@ -73,6 +82,7 @@ class InterpretableLayer(nn.Module):
             raise ValueError(f"x must have shape {wanted}, got {tuple(x.shape)}")
         peak, where = x.detach().flatten(-2).max(-1)
         if self.training:
+            self._remember()
             self._maps = x
             self._update_peak(peak)
         if not self.mask:
@@ -118,11 +128,25 @@ class InterpretableLayer(nn.Module):
             check_labels(labels, len(x))
             self._update_category_means(x.detach(), labels)
         if self.weight:
-            total = total + self.weight * filter_loss(x, **options)
+            total = total + self.weight * self._filter_loss(x, options)
         if self.category_weight:
             is_target = labels[:, None] == self.target_category
             total = total + self.category_weight * category_loss(x, is_target, **options)
         return total
+
+    def _filter_loss(self, x: Tensor, options: dict) -> Tensor:
+        """The filter loss of a batch among the images that are remembered."""
+        if self._earlier is None:
+            return filter_loss(x, **options)
+        loss = filter_loss(torch.cat([x, self._earlier.to(x.dtype)]), **options)
+        share = len(x) / (len(x) + len(self._earlier))
+        return loss.detach() + (loss - loss.detach()) / share  # as if all had their gradient
+
+    def _remember(self) -> None:
+        if self.memory and self._maps is not None:
+            last = self._maps.detach()
+            known = last if self._earlier is None else torch.cat([last, self._earlier])
+            self._earlier = known[: self.memory]
 
     @torch.no_grad()
     def _update_peak(self, peaks: Tensor) -> None:
@@ -152,7 +176,7 @@ class InterpretableLayer(nn.Module):
 
     def __getstate__(self) -> dict:
         """Copies and pickles leave the last batch behind: it belongs to a graph."""
-        return {**super().__getstate__(), "_maps": None}
+        return {**super().__getstate__(), "_maps": None, "_earlier": None}
 
 
 def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:

@@ -83,6 +83,8 @@ CASES = [
     (icnn.paper_gradient, (X, TARGET[:, :2]), {}, "is_target"),
     (icnn.paper_gradient, (X, LABELS), {}, "is_target"),
     (icnn.paper_gradient, (X, TARGET), {"beta": 0}, "beta"),
+    (icnn.InterpretableLayer, (3, 4), {"memory": -1}, "memory"),
+    (icnn.InterpretableLayer, (3, 4), {"memory": 2.5}, "memory"),
     (icnn.InterpretableLayer, (0, 4), {}, "channels"),
     (icnn.InterpretableLayer, (3, 4.0), {}, "size"),
     *[

@@ -154,3 +154,46 @@ def test_assign_categories_by_hand() -> None:
         means = [float(x[labels == c, f].mean()) for c in range(3)]
         assert int(chosen[f]) == means.index(max(means))
     assert icnn.assign_categories(torch.zeros(2, 1, 2, 2), torch.tensor([1, 2]), 4).item() == 1
+
+
+def test_a_compiled_model_gives_the_same_losses_and_gradients() -> None:
+    """With the backend that needs no C++ compiler; the layer keeps its maps inside the graph."""
+    images, labels = torch.rand(6, 3, 64, 64), torch.tensor([0, 1, 2, 0, 1, 2])
+    results = []
+    for compiled in (False, True):
+        model = icnn.small_cnn("category term", n_categories=3).train()
+        call = torch.compile(model, backend="aot_eager") if compiled else model
+        loss = torch.nn.functional.cross_entropy(call(images), labels)
+        (loss + icnn.filter_losses(call, labels)).backward()
+        results.append([p.grad for p in model.parameters()] + [model.layer.peak])
+    for plain, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, plain)
+
+
+def test_remembered_images_give_a_small_batch_the_statistics_of_a_large_one() -> None:
+    """Four batches of 3 with a memory of 9: the last one's gradient is that of a batch of 12."""
+    torch.manual_seed(0)
+    maps = torch.rand(12, 5, 6, 6, dtype=torch.float64)
+    scale = torch.full((5,), 0.9, dtype=torch.float64)
+    layer = icnn.InterpretableLayer(5, 6, weight=1.0, memory=9).train()
+    for batch in maps.split(3):
+        x = batch.clone().requires_grad_()
+        layer(x)
+        layer.peak.copy_(scale)
+        value = layer.losses()
+        (gradient,) = torch.autograd.grad(value, x)
+    whole = maps.flip(0).clone().requires_grad_()  # any order
+    wanted = icnn.filter_loss(whole, sharpness=2.0, scale=scale.float())
+    (all_gradients,) = torch.autograd.grad(wanted, whole)
+    torch.testing.assert_close(value, wanted)
+    # Accumulating four batches divides each one's loss by 4.
+    torch.testing.assert_close(gradient / 4, all_gradients[:3].flip(0))
+
+
+def test_the_memory_forgets_what_is_older_and_is_not_saved() -> None:
+    layer = icnn.InterpretableLayer(2, 4, memory=5).train()
+    for number in range(4):
+        layer(torch.full((3, 2, 4, 4), float(number)))
+    assert layer._earlier[:, 0, 0, 0].tolist() == [2, 2, 2, 1, 1]
+    assert copy.deepcopy(layer)._earlier is None
+    assert layer.state_dict().keys() == icnn.InterpretableLayer(2, 4).state_dict().keys()
