@@ -44,7 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, default=os.environ.get("ICNN_PHOTOS"))
     parser.add_argument("--out", type=Path, default=Path("photos"))
     parser.add_argument("--backbone", default="vgg16", help="a name in torchvision")
-    parser.add_argument("--weights", default="DEFAULT", help="a file; else torchvision's own")
+    parser.add_argument("--weights", default="DEFAULT", help="a file; else torchvision's own, or none")
     parser.add_argument("--cut", nargs="*", default=None, help="the layers to cut at")
     parser.add_argument("--image-size", type=int, default=448)
     parser.add_argument("--categories", nargs="*", default=None)
@@ -68,13 +68,15 @@ def backbone(options: argparse.Namespace) -> torch.nn.Module:
         cut = options.cut or ("_blocks.10", "_blocks.15")
         model = icnn.make_interpretable(network.eval(), 2, cut=cut, width=photos.WIDTH)
         return torch.nn.Sequential(Normalize(icnn.backbone.MEAN, icnn.backbone.STD), model.backbone)
-    named = {"weights": options.weights, "cut": options.cut, "image_size": options.image_size}
+    weights = None if options.weights == "none" else options.weights
+    named = {"weights": weights, "cut": options.cut, "image_size": options.image_size}
     return icnn.make_interpretable(options.backbone, 2, width=photos.WIDTH, **named).backbone
 
 
 def load_groups(options: argparse.Namespace, *, progress: bool = False) -> None:
     """The features of each category's images and of their mirror images, from the cache."""
     torch.set_num_threads(1)
+    torch.manual_seed(0)  # random weights, where they are wanted, are the same in every process
     network = backbone(options)
     names = options.categories or AnimalParts(options.root, split="all", size=8).categories
     for name in [*names, OTHER]:
