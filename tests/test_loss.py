@@ -7,7 +7,7 @@ from math import exp, log
 import pytest
 import reference
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import icnn
@@ -63,6 +63,29 @@ def test_it_agrees_with_the_readable_reference(
     wanted, wanted_gradient = value_and_gradient(readable_loss, x, **options)
     assert abs(value - wanted) <= 1e-10
     assert (gradient - wanted_gradient).abs().max() <= 1e-10
+
+
+@given(n=st.integers(33, 48), beta=st.floats(0.2, 100), seed=st.integers(0, 2**31))
+@settings(max_examples=10)
+def test_large_maps_agree_as_well(n, beta, seed) -> None:
+    """Above `LARGEST_PRODUCT` the correlation is a Fourier transform."""
+    x = some_maps(3, 2, n, seed)
+    options = {"sharpness": 2.0, "scale": x.amax((0, 2, 3)), "beta": beta}
+    value, gradient = value_and_gradient(icnn.filter_loss, x, **options)
+    wanted, wanted_gradient = value_and_gradient(readable_loss, x, **options)
+    assert abs(value - wanted) <= 1e-10
+    assert (gradient - wanted_gradient).abs().max() <= 1e-10
+
+
+@pytest.mark.parametrize("n", [40, 56])
+def test_large_maps_in_float32(n) -> None:
+    x = some_maps(8, 4, n)
+    options = {"sharpness": 2.0, "scale": x.amax((0, 2, 3)).float()}
+    value, gradient = value_and_gradient(icnn.filter_loss, x.float(), **options)
+    wanted, wanted_gradient = value_and_gradient(icnn.filter_loss, x, **options)
+    assert abs(value - wanted) <= 1e-5 * abs(wanted) + FLOOR
+    size = wanted_gradient.abs().max()
+    assert (gradient - wanted_gradient).abs().max() <= 1e-4 * size
 
 
 @pytest.mark.parametrize("literal", [True, False])
