@@ -27,7 +27,7 @@ from icnn.data.shipped import draw
 
 TABLE = Path(__file__).with_name("results.csv")
 SIZES = ((512, 16, 14), (128, 32, 14), (48, 64, 16))  # channels, images, side
-GROWTH = (7, 14, 28, 56)  # sides, at 16 channels and 8 images
+GROWTH = (7, 14, 28, 40, 56)  # sides, at 16 channels and 8 images
 ROUNDS = 15
 
 

@@ -80,22 +80,23 @@ def measure_places(head: PartHead, data: FeatureDataset, image_size: int) -> dic
     maps = predict(head.features, animals.floats())
     points, scores = to_pixels(maps, image_size)
     live, category = measure.live_filters(maps), assign_categories(maps, animals.labels, n_marked)
-    instability, tracking, centre, best = [], [], [], []
+    instability = measure.location_instability_by_category(
+        points, scores, animals.landmarks, image_size, animals.labels, category
+    )
+    tracking, centre, best = torch.full_like(instability, torch.nan), [], []
     for which in range(n_marked):
-        images, filters = animals.labels == which, live & (category == which)
+        images, filters = animals.labels == which, category == which
         landmarks = animals.landmarks[images]
+        if filters.any():
+            own = points[images][:, filters], scores[images][:, filters], landmarks
+            tracking[filters] = measure.best_part_tracking(*own).tracking
         control = measure.constant_control(landmarks, image_size)
         centre.append(control.centre)
         best.append(control.best)
-        if filters.any():
-            at = points[images][:, filters], scores[images][:, filters], landmarks
-            instability.append(measure.location_instability(*at, image_size))
-            tracking.append(measure.best_part_tracking(*at).tracking)
-    tracked = torch.cat(tracking)
-    ten = tracked.nan_to_num(-1).topk(min(10, len(tracked))).values
+    ten = tracking[live].nan_to_num(-1).topk(min(10, int(live.sum()))).values
     return {
-        "instability": torch.cat(instability).nanmean().item(),
-        "tracking": tracked.nanmean().item(),
+        "instability": instability[live].nanmean().item(),
+        "tracking": tracking[live].nanmean().item(),
         "best ten": ten.mean().item(),
         "spread": measure.peak_spread(points, scores)[live].mean().item(),
         "live": int(live.sum()),

@@ -54,7 +54,7 @@ def fit(
         train, validation: data sets with `.floats(index)` and `.labels`, such as
             `icnn.data.creatures("train")`. Never pass a test split.
         epochs, batch_size: whole numbers, at least 1.
-        seed: of the order of the images.
+        seed: of the order of the images, and of dropout.
         learning_rate, weight_decay: of AdamW; the rate is the peak of the cycle.
         progress: whether to show a progress bar.
 
@@ -76,7 +76,8 @@ def fit(
     optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
     history, start, step = History(), time.perf_counter(), 0
-    with _bar(steps, progress) as bar:
+    with torch.random.fork_rng(devices=[]), _bar(steps, progress) as bar:
+        torch.manual_seed(seed)  # of dropout, where the model has some
         for _ in range(epochs):
             model.train()
             sums = torch.zeros(3)
