@@ -80,3 +80,10 @@ def test_combining_groups_makes_one_category_of_each() -> None:
     both = photos.combine([first, second], ["cat", "dog"])
     assert both.categories == ("cat", "dog") and both.labels.bincount().tolist() == [30, 20]
     assert (both.images[30:] == second.images).all()
+
+
+def test_a_taught_detector_tracks_what_the_features_show() -> None:
+    train, test = features(categories=1), features(categories=1, seed=1)
+    assert photos.supervised_tracking(train, test, 0, SIZE, seed=0) > 0.9
+    blind = test._with(images=torch.rand(test.images.shape).half())
+    assert photos.supervised_tracking(train, blind, 0, SIZE, seed=0) < 0.2

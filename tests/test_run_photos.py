@@ -45,6 +45,8 @@ def test_from_photographs_to_a_report(tmp_path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 5 * 3 and {row["category"] for row in rows} == {"fox"}
     assert all(0 <= float(row["accuracy"]) <= 1 for row in rows)
+    with (out / "ceiling.csv").open(newline="") as file:
+        assert [row["part"] for row in csv.DictReader(file)] == ["head"] * 3 + ["front leg"] * 3
     report = (out / "report.html").read_text()
     assert report.count("<img ") == 2 and "fox, interpretable" in report
     assert printed.strip().endswith("report.html")

@@ -2,7 +2,8 @@
 
 ARGS="--root FOLDER" says where `detanimalpart` and `interpretableCNN` are. Features are computed
 once, a row of the table is written when a run ends, and an interrupted command goes on where it
-was. Writes results.csv, the trained heads of seed 0, and report.html with pictures.
+was. Writes results.csv, ceiling.csv (what a taught detector tracks on the same features), the
+trained heads of seed 0, and report.html with pictures.
 """
 
 from __future__ import annotations
@@ -44,11 +45,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, default=os.environ.get("ICNN_PHOTOS"))
     parser.add_argument("--out", type=Path, default=Path("photos"))
     parser.add_argument("--backbone", default="vgg16", help="a name in torchvision")
-    parser.add_argument("--weights", default="DEFAULT", help="a file; else torchvision's own, or none")
+    parser.add_argument(
+        "--weights", default="DEFAULT", help="a file; else torchvision's own, or none"
+    )
     parser.add_argument("--cut", nargs="*", default=None, help="the layers to cut at")
     parser.add_argument("--image-size", type=int, default=448)
     parser.add_argument("--categories", nargs="*", default=None)
     parser.add_argument("--protocols", nargs="*", default=list(PROTOCOLS), choices=PROTOCOLS)
+    names = list(photos.VARIANTS)
+    parser.add_argument("--variants", nargs="*", default=names, choices=names)
     options = parser.parse_args()
     if options.root is None:
         parser.error("--root or the variable ICNN_PHOTOS must say where the photographs are")
@@ -90,14 +95,14 @@ def load_groups(options: argparse.Namespace, *, progress: bool = False) -> None:
         )
 
 
-def tasks(protocols: list[str]) -> list[tuple]:
+def tasks(options: argparse.Namespace) -> list[tuple]:
     """Every (protocol, category, variant, seed); "all" stands for the categories at once."""
     names = animals()
-    of = {p: ["all"] if p == "multi" else names for p in protocols}
+    of = {p: ["all"] if p == "multi" else names for p in options.protocols}
     return [
         (protocol, category, variant, seed)
-        for protocol in protocols
-        for seed, category, variant in itertools.product(SEEDS, of[protocol], photos.VARIANTS)
+        for protocol in options.protocols
+        for seed, category, variant in itertools.product(SEEDS, of[protocol], options.variants)
     ]
 
 
@@ -143,13 +148,30 @@ def main() -> None:
         write_rows(table, [HEADER])
     with table.open(newline="", encoding="utf-8") as file:
         done = {tuple(row[:4]) for row in csv.reader(file)}
-    left = [t for t in tasks(options.protocols) if tuple(map(str, t)) not in done]
+    left = [t for t in tasks(options) if tuple(map(str, t)) not in done]
     context = multiprocessing.get_context("spawn")
     with context.Pool(os.cpu_count(), initializer=load_groups, initargs=(options,)) as pool:
         for row in pool.imap_unordered(partial(run, options=options), left):
             write_rows(table, [row])
             print(*row, flush=True)
+    ceiling(options)
     print(write_report(options.out, pictures(options)))
+
+
+def ceiling(options: argparse.Namespace) -> None:
+    """Write how well a taught detector tracks each part of each animal: ceiling.csv."""
+    table, share = options.out / "ceiling.csv", PROTOCOLS["single"][0]
+    table.unlink(missing_ok=True)
+    rows = [("category", "part", "seed", "tracking")]
+    for name in animals():
+        train, test = split([name], share, "train", mirrored=True), split([name], share, "test")
+        for (number, part), seed in itertools.product(enumerate(train.parts), SEEDS):
+            if min(int(d.landmarks[:, number, 0].isfinite().sum()) for d in (train, test)) > 1:
+                value = photos.supervised_tracking(
+                    train, test, number, options.image_size, seed=seed
+                )
+                rows.append((name, part, seed, f"{value:.4f}"))
+    write_rows(table, rows)
 
 
 def pictures(options: argparse.Namespace) -> dict[str, str]:
