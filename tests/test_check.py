@@ -136,7 +136,9 @@ UNFINISHED = (
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("answer", UNFINISHED, ids=lambda a: getattr(a, "__name__", str(a)))
+@pytest.mark.parametrize(
+    "answer", UNFINISHED, ids=lambda a: getattr(a, "__name__", type(a).__name__)
+)
 def test_an_unfinished_answer_is_not_attempted(task, answer) -> None:
     result = TASKS[task](answer)
     assert (result.status, result.passed, result.hint) == ("not attempted", False, "")
