@@ -37,8 +37,8 @@ def main() -> None:
     left.set(yticks=[1, 10, 100], yticklabels=["1", "10", "100"])
     left.axhline(1, color="black", lw=1)
     left.legend(fontsize=8, loc="upper left")
-    growth = [row for row in rows if row["what"].startswith("filter loss")]
-    sides = [int(row["contestant"].split("×")[0]) for row in growth]
+    growth = [row for row in rows if row["what"] == "filter loss by side"]
+    sides = [int(row["contestant"].strip("()").split(", ")[-1]) for row in growth]
     cost = [float(row["ratio"].split()[0]) for row in growth]
     right.plot(sides, cost, "o-", color=show.COLOURS[1])
     right.set(xscale="log", yscale="log", xticks=sides, xticklabels=sides, ylim=(10, 1000))

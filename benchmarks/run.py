@@ -27,7 +27,11 @@ from icnn.data.shipped import draw
 
 TABLE = Path(__file__).with_name("results.csv")
 SIZES = ((512, 16, 14), (128, 32, 14), (48, 64, 16))  # channels, images, side
-GROWTH = (7, 14, 28, 40, 56)  # sides, at 16 channels and 8 images
+GROWTH = {  # channels, images, side
+    "side": [(16, 8, side) for side in (7, 14, 28, 40, 56)],
+    "filters": [(filters, 16, 14) for filters in (16, 64, 256)],
+    "images": [(64, images, 14) for images in (4, 16, 64)],
+}
 ROUNDS = 15
 
 
@@ -107,16 +111,19 @@ def layer_contestants(channels: int, images: int, side: int) -> dict[str, Callab
 
 
 def growth():
-    """Loss and gradient against the side of the maps."""
-    contestants = {}
-    for side in GROWTH:
-        maps = torch.randn(8, 16, side, side).relu().requires_grad_()
-        contestants[f"{side}×{side}"] = lambda maps=maps: icnn.filter_loss(
-            maps, sharpness=2.0, scale=torch.ones(16)
-        ).backward()
-    for (name, values), side in zip(race(contestants).items(), GROWTH, strict=True):
-        per_unit = statistics.median(values) / (8 * 16 * side * side) * 1e6
-        yield row("filter loss (16, 8, n)", name, values, "ms", f"{per_unit:.0f} ns/unit")
+    """Loss and gradient against the side of the maps, the number of filters and of images."""
+    for what, sizes in GROWTH.items():
+        contestants = {str(size): loss_and_gradient(*size) for size in sizes}
+        for (name, values), size in zip(race(contestants).items(), sizes, strict=True):
+            per_unit = statistics.median(values) * 1e6 / (size[0] * size[1] * size[2] ** 2)
+            yield row(f"filter loss by {what}", name, values, "ms", f"{per_unit:.0f} ns/unit")
+
+
+def loss_and_gradient(channels: int, images: int, side: int) -> Callable[[], object]:
+    """A function that computes the filter loss of some maps and its gradient."""
+    maps = torch.randn(images, channels, side, side).relu().requires_grad_()
+    options = {"sharpness": 2.0, "scale": torch.ones(channels)}
+    return lambda: icnn.filter_loss(maps, **options).backward()
 
 
 def training_step():

@@ -21,7 +21,7 @@ from icnn.templates import l1_distances, part_templates, template_prior
 
 CHUNK_ELEMENTS = 1 << 17  # numbers in a block of filters: small enough to stay in a core's cache
 THREADS_CHUNK_ELEMENTS = 1 << 20  # with more threads each operation needs more to share out
-LARGEST_PRODUCT = 32  # side of maps; above, a Fourier transform beats the n² × n² product
+LARGEST_PRODUCT = 28  # side of maps; above, a Fourier transform beats the n² × n² product
 
 
 def filter_loss(
