@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises
+.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises rethink bands
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ test-all: environment ## everything again, from fresh clones and over many more 
 lessons: environment ## run the lessons and save their outputs (ARGS=notebooks/05_training.ipynb: one)
 	$(VENV_PYTHON) tools/run_lessons.py $(ARGS)
 
+bands: environment ## run the lessons, show which expected numbers moved, mend the bands they left
+	$(VENV_PYTHON) tools/refresh_bands.py $(ARGS)
+
 data: environment ## draw the shipped dataset again
 	$(VENV_PYTHON) tools/make_data.py $(ARGS)
 
@@ -45,6 +48,9 @@ checkpoints: environment ## train the shipped networks again
 
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_ablations.py $(ARGS)
+
+rethink: environment ## run the experiments of lesson 10 again (goes on where it was interrupted)
+	$(VENV_PYTHON) tools/make_rethink.py
 
 exercises: environment ## make the students' exercises from the sources (ARGS=--check: only compare)
 	$(VENV_PYTHON) tools/make_exercises.py $(ARGS)
