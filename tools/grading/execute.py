@@ -1,0 +1,220 @@
+"""Run one notebook in the sandbox, so that whatever a cell does ends in outputs.
+
+A cell that takes too long is interrupted, and if that does not help, its kernel is killed. Then a
+new kernel runs the cells before it again. In both cases the cells behind it are left out up to the
+next test: only the tests give points, so each of them is tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from grading.sandbox import Limits, Sandbox, environment
+
+LAST_WORDS = 5  # seconds that an interrupted cell has to stop
+CUT = "… the output is too long and was cut here"
+LOG = logging.getLogger("grading.kernel")
+LOG.addHandler(logging.NullHandler())
+LOG.propagate = False
+
+
+class Client(NotebookClient):
+    """One kernel's run of a notebook; keeps only as much output as is allowed."""
+
+    def __init__(self, notebook: NotebookNode, limits: Limits, **options) -> None:
+        super().__init__(
+            notebook,
+            allow_errors=True,
+            record_timing=False,
+            store_widget_state=False,
+            interrupt_on_timeout=True,
+            error_on_timeout={"ename": "TimeLimit", "evalue": "", "traceback": []},
+            raise_on_iopub_timeout=True,
+            iopub_timeout=LAST_WORDS,
+            log=LOG,
+            **options,
+        )
+        self.limits = limits
+        self.written = 0
+        self.timed_out = False
+        self.on_cell_executed = self._note_timeout
+
+    def _note_timeout(self, *, execute_reply: dict, **_) -> None:
+        self.timed_out = execute_reply["content"].get("ename") == "TimeLimit"
+
+    def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
+        """Cut what is too long, before it is kept."""
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "stream":
+            # nbgrader takes any text on stderr for a failed test; a warning is none.
+            content["name"] = "stdout"
+            room = self.limits.output - self.written
+            self.written += len(content["text"])
+            if room <= 0:
+                return None
+            if len(content["text"]) > room:
+                content["text"] = f"{content['text'][:room]}\n{CUT}\n"
+        elif kind == "error":
+            content["evalue"] = content["evalue"][:2000]
+            content["traceback"] = [part[-4000:] for part in content["traceback"][-20:]]
+        elif kind in ("display_data", "update_display_data", "execute_result"):
+            size = sum(len(str(value)) for value in content["data"].values())
+            self.written += size // 10
+            if self.written > self.limits.output:
+                content["data"] = {"text/plain": "… left out: too large"}
+        return super().process_message(msg, cell, cell_index)
+
+
+class Run:
+    """The run of one notebook, over as many kernels as it takes."""
+
+    def __init__(self, notebook: NotebookNode, blocked: dict[str, str], sandbox: Sandbox) -> None:
+        """`blocked`: grade_id of a test → why it must not be run."""
+        self.notebook, self.sandbox, self.limits = notebook, sandbox, sandbox.limits
+        self.left_out: dict[int, str] = {}  # cell → why it is not run
+        self.finished: set[int] = set()
+        self.notes: list[str] = []
+        self.deadline = time.monotonic() + self.limits.total
+        for index, cell in enumerate(notebook.cells):
+            if grade_id(cell) in blocked:
+                self.leave_out(index, blocked[grade_id(cell)])
+
+    async def start(self) -> list[str]:
+        """Run all cells; returns what was out of the ordinary."""
+        while not await self.go_through():
+            pass
+        return self.notes
+
+    async def go_through(self) -> bool:
+        """Run the cells in a new kernel; False if it had to be given up."""
+        with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
+            client = Client(self.notebook, self.limits, km=kernel_manager(self.sandbox, folder))
+            try:
+                await start_kernel(client, Path(folder))
+                for index, cell in enumerate(self.notebook.cells):
+                    runs = cell.cell_type == "code" and index not in self.left_out
+                    if runs and not await self.run_cell(client, index):
+                        return False
+            finally:
+                if client.kc:
+                    client.kc.stop_channels()
+                if client.km.has_kernel:
+                    await client.km.shutdown_kernel(now=True)
+        return True
+
+    async def run_cell(self, client: Client, index: int) -> bool:
+        """Run one cell; False if its kernel is of no use any more."""
+        cell, left = self.notebook.cells[index], self.deadline - time.monotonic()
+        if left <= 0:
+            if index not in self.finished:
+                self.stop(index, f"the notebook had used up its {self.limits.total} seconds")
+            return True
+        client.written, client.timed_out = 0, False
+        client.timeout = seconds = max(1, min(self.limits.seconds, int(left)))
+        slow = f"it ran longer than {seconds} seconds"
+        try:
+            await client.async_execute_cell(cell, index)
+        except CellTimeoutError:
+            return self.stop(index, f"{slow} and could not be interrupted", alive=False)
+        except DeadKernelError:
+            if asyncio.current_task().cancelling():  # nbclient takes Ctrl-C for a dead kernel
+                raise asyncio.CancelledError from None
+            return self.stop(index, "it ended Python itself (the kernel died)", alive=False)
+        self.finished.add(index)
+        self.look_at(index)
+        return self.stop(index, slow) if client.timed_out else True
+
+    def look_at(self, index: int) -> None:
+        """Note what a cell that ended by itself ran into."""
+        outputs = self.notebook.cells[index].outputs
+        errors = [output for output in outputs if output.output_type == "error"]
+        if any(e.ename == "MemoryError" or "allocate memory" in e.evalue for e in errors):
+            most = f"{self.limits.memory / 10**9:g} GB"
+            self.note(f"{self.name(index)} asked for more memory than grading allows ({most}).")
+        if any(CUT in output.get("text", "") for output in outputs):
+            most = f"{self.limits.output:,} characters"
+            self.note(f"{self.name(index)} printed more than {most}; the rest was cut.")
+
+    def note(self, text: str) -> None:
+        """Keep a note once, however often the cell is run again."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def stop(self, index: int, why: str, *, alive: bool = True) -> bool:
+        """Note that a cell was stopped, and leave out what stands between it and the next test."""
+        self.note(f"{self.name(index)} was stopped: {why}.")
+        self.leave_out(index, f"This cell was stopped: {why}.")
+        if "student" not in self.notebook.cells[index].metadata:
+            for i in range(index + 1, len(self.notebook.cells)):
+                if is_test(self.notebook.cells[i]) or is_test(self.notebook.cells[index]):
+                    break
+                because = "Not run, because a cell of this task, further up, was stopped: "
+                self.leave_out(i, f"{because}{why}.")
+        return alive
+
+    def leave_out(self, index: int, why: str) -> None:
+        """Do not run a cell (again), and let its output say why."""
+        self.left_out[index] = why
+        cell = self.notebook.cells[index]
+        if cell.cell_type == "code":
+            before = cell.get("outputs", [])
+            cell.outputs = [*before, new_output("error", ename="Stopped", evalue=why)]
+            cell.outputs[-1].traceback = [f"\x1b[0;31mStopped\x1b[0m: {why}"]
+
+    def name(self, index: int) -> str:
+        """What to call a cell: by the next test behind it, which is that of its task."""
+        cell = self.notebook.cells[index]
+        if "student" in cell.metadata:
+            return "A cell of your own"
+        if grade_id(cell):
+            return f"The cell {grade_id(cell)}"
+        rest = self.notebook.cells[index:]
+        test = next((grade_id(cell) for cell in rest if is_test(cell)), None)
+        return f"A cell above {test}" if test else "A cell at the end"
+
+
+def kernel_manager(sandbox: Sandbox, folder: str) -> AsyncKernelManager:
+    """A manager whose kernel runs in the sandbox and talks through files in `folder`."""
+    connection = str(Path(folder) / "kernel.json")
+    manager = AsyncKernelManager(transport="ipc", connection_file=connection, log=LOG)
+    manager.kernel_spec.argv = sandbox.command(
+        *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
+        "--IPKernelApp.parent_handle=0",  # the parent has another number inside
+    )
+    manager.kernel_spec.env = {}
+    return manager
+
+
+async def start_kernel(client: Client, folder: Path) -> None:
+    """Start the kernel; that it does not start is no fault of the student's."""
+    with open(folder / "kernel.log", "w+") as log:
+        try:
+            await client.async_start_new_kernel(
+                cwd=str(folder), env=environment(folder), stdout=log, stderr=log
+            )
+            await client.async_start_new_kernel_client()
+        except RuntimeError as error:
+            log.seek(0)
+            raise RuntimeError(f"{error}\n{log.read()[-2000:]}") from error
+
+
+def grade_id(cell: NotebookNode) -> str | None:
+    """The name that nbgrader has for a cell."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def is_test(cell: NotebookNode) -> bool:
+    """Whether a cell gives points by running."""
+    role = cell.metadata.get("nbgrader", {})
+    return bool(role.get("grade")) and cell.cell_type == "code"
