@@ -50,14 +50,14 @@ exercises: environment ## make the students' exercises from the sources (ARGS=--
 	$(VENV_PYTHON) tools/make_exercises.py $(ARGS)
 
 release: environment ## write the student versions and enter the sets into the gradebook
-	$(VENV_PYTHON) tools/grade.py release
+	$(VENV_PYTHON) tools/grade.py release $(ARGS)
 
 grade: environment ## grade what students handed in (SUBMISSIONS=folder)
 	@test -n "$(SUBMISSIONS)" || { echo "Which folder? make grade SUBMISSIONS=folder"; exit 1; }
 	$(VENV_PYTHON) tools/grade.py grade "$(SUBMISSIONS)" $(ARGS)
 
 feedback: environment ## write a page for each graded submission, and the table of grades
-	$(VENV_PYTHON) tools/grade.py feedback
+	$(VENV_PYTHON) tools/grade.py feedback $(ARGS)
 
 photos: environment ## run the benchmark on photographs (ARGS="--root FOLDER --backbone vgg16")
 	$(VENV_PYTHON) tools/run_photos.py $(ARGS)

@@ -45,13 +45,19 @@ def main() -> None:
 
 
 def read_arguments() -> argparse.Namespace:
+    """The command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--course", type=Path, help="folder of the course; default: grading/")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--course", type=Path, help="folder of the course; default: grading/")
     steps = parser.add_subparsers(dest="step", required=True)
-    steps.add_parser("release", help="write the student versions and enter the sets")
-    steps.add_parser("feedback", help="write the pages for students, and the table")
+    kinds = {
+        "release": "write the student versions and enter the sets into the gradebook",
+        "grade": "grade a folder of notebooks",
+        "feedback": "write the pages for students, and the table",
+    }
+    parsers = {step: steps.add_parser(step, help=kinds[step], parents=[common]) for step in kinds}
+    grading = parsers["grade"]
     limits, cores = Limits(), len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    grading = steps.add_parser("grade", help="grade a folder of notebooks")
     grading.add_argument("submissions", type=Path)
     grading.add_argument("--set", choices=SETS, help="all notebooks are of this set")
     grading.add_argument("--again", action="store_true", help="also what is graded already")
@@ -77,10 +83,17 @@ def release(book, _arguments) -> None:
 
 def feedback(book, _arguments) -> None:
     """Write all pages again, with the points that were given by hand, and the table."""
+    from grading.book import write_notebook
+
     for student, name in book.graded():
+        path = book.path("autograded", student, name)
+        notebook = nbformat.read(path, as_version=4)
+        notes = notebook.metadata.grading.warnings
+        notebook.cells[0] = report(notes, book.points(student, name))
+        write_notebook(path, notebook)
         book.feedback(student, name)
-        print(book.path("feedback", student, name, ".html"))
     table(book)
+    print(f"The pages are in {book.root / 'feedback'}")
 
 
 def grade(book, arguments) -> None:
@@ -203,9 +216,14 @@ def fail_tests(mended: Mended, why: str) -> None:
             cell.outputs = [new_output("error", ename="Unreadable", evalue=why, traceback=[why])]
 
 
-def report(notes: list[str]) -> NotebookNode:
+def report(notes: list[str], points: dict | None = None) -> NotebookNode:
     """What stands at the top of the page."""
     lines = [f"- {escaped(note)}" for note in notes] or ["Nothing out of the ordinary."]
+    if points:
+        hand = f"{points['manual']:g} of {points['manual_max']:g}"
+        hand = "not marked yet" if points["to_do"] else hand
+        first = f"Tests: {points['auto']:g} of {points['auto_max']:g} points. Questions: {hand}."
+        lines = [first, "", *lines]
     text = "\n".join(["**What happened when this was graded**", "", *lines])
     return new_markdown_cell(text, id="grading-report")
 

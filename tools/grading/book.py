@@ -35,7 +35,7 @@ class Book:
 
     def __init__(self, course: Path | None = None) -> None:
         """`course`: its folder; None is the one of nbgrader_config.py."""
-        config = Config(PyFileConfigLoader(str(ROOT / "nbgrader_config.py")).load_config())
+        config = self.settings()
         if course:
             config.CourseDirectory.root = str(course.resolve())
         # nbgrader calls a program (alembic) that lies beside this Python.
@@ -46,6 +46,11 @@ class Book:
         self.root.mkdir(parents=True, exist_ok=True)
         self.api = NbGraderAPI(directory, config=config)
         self.api.log.setLevel(logging.ERROR)
+
+    @staticmethod
+    def settings() -> Config:
+        """What nbgrader_config.py says."""
+        return Config(PyFileConfigLoader(str(ROOT / "nbgrader_config.py")).load_config())
 
     def path(self, step: str, student: str, name: str, suffix: str = ".ipynb") -> Path:
         """Where nbgrader has the file of a step for a set."""
@@ -102,8 +107,7 @@ class Book:
             }
         }
         notebook, _ = SaveAutoGrades().preprocess(notebook, resources)
-        text = nbformat.writes(notebook, indent=1) + "\n"
-        write(self.path("autograded", student, name), text.encode())
+        write_notebook(self.path("autograded", student, name), notebook)
 
     def points(self, student: str, name: str) -> dict[str, float | bool]:
         """Points by tests and by hand, with the most there are, and whether a hand is needed."""
@@ -130,6 +134,11 @@ class Book:
         result = self.api.generate_feedback(name, student, force=True)
         if not result["success"]:
             raise RuntimeError(result.get("log") or result["error"])
+
+
+def write_notebook(path: Path, notebook: NotebookNode) -> None:
+    """Write a notebook all at once."""
+    write(path, (nbformat.writes(notebook, indent=1) + "\n").encode())
 
 
 def write(path: Path, data: bytes) -> None:

@@ -20,6 +20,13 @@ from nbgrader.utils import compute_checksum
 
 from grading.borrowed import copied, used
 
+MISSING = "Missing: {}."
+VERSIONS = "There were several versions of {}; the last one counts."
+FOUND_BY_NAME = "Without nbgrader's mark, found by the name of the function: {}."
+FOUND_BELOW = "Without text in its own cell, taken from below the question: {}."
+TEST_MISSING = "Tests that were missing; the originals were run: {}."
+TEST_CHANGED = "Tests that were changed; the originals were run: {}."
+
 
 class Unreadable(ValueError):
     """The file is no notebook."""
@@ -88,7 +95,7 @@ class _Mending:
         self.roles = [role(slot) for slot in self.slots]
         self.names = [name_of(slot) for slot in self.slots]
         self.match = {cell: self.slot_of(cell) for cell in cells}
-        self.notes: list[str] = []
+        self.noted: dict[str, list[str]] = defaultdict(list)  # sentence → names it is about
         self.chosen: dict[int, Cell] = {}  # slot → the student's cell that is graded
         self.gone: set[Cell] = set()  # stubs, and text that went into an answer
         self.rivals: set[Cell] = set()  # other versions of an answer: shown, but not run
@@ -118,11 +125,10 @@ class _Mending:
         if not any(not self.is_stub(cell, slot) for cell in pool):
             pool += [cell for cell in self.cells if name in assignments(cell)]
         self.choose(slot, pool)
+        if self.cells and not pool:
+            self.noted[MISSING].append(name)
         if slot in self.chosen and name not in self.chosen[slot].marks:
-            self.notes.append(
-                f"The cell of {name} had lost nbgrader's mark; the answer was found by the name of "
-                "the function."
-            )
+            self.noted[FOUND_BY_NAME].append(name)
 
     def choose_text(self, slot: int) -> None:
         """The last marked cell that is filled in, or else all text below the question."""
@@ -140,7 +146,9 @@ class _Mending:
             text = "\n\n".join(cell.text for cell in found)
             self.chosen[slot] = Cell("markdown", text, attachments=pictures)
             self.gone |= set(found)
-            self.notes.append(f"The cell {name} was empty; the text below the question was taken.")
+            self.noted[FOUND_BELOW].append(name)
+        elif self.cells and not any(self.match[cell] == slot for cell in self.cells):
+            self.noted[MISSING].append(name)
 
     def choose(self, slot: int, pool: list[Cell]) -> None:
         """Take the last cell of a pool that is not a stub."""
@@ -152,9 +160,7 @@ class _Mending:
             self.chosen[slot] = filled[-1]
             versions = len({"\n".join(plain(cell.text)) for cell in filled})
             if versions > 1:
-                self.notes.append(f"{name} was there in {versions} versions; the last one counts.")
-        elif self.cells and not pool:
-            self.notes.append(f"The cell {name} is missing.")
+                self.noted[VERSIONS].append(name)
 
     def is_stub(self, cell: Cell, slot: int) -> bool:
         """Whether a cell has no line that was not handed out there."""
@@ -177,7 +183,8 @@ class _Mending:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         self.compare_tests()
-        mended = Mended(new_notebook(cells=cells, metadata=METADATA), self.notes)
+        notes = [text.format(", ".join(names)) for text, names in self.noted.items()]
+        mended = Mended(new_notebook(cells=cells, metadata=METADATA), notes)
         self.look_for_borrowed(mended)
         return mended
 
@@ -223,12 +230,9 @@ class _Mending:
         there = {slot: [c for c in self.cells if self.match[c] == slot] for slot in tests}
         for slot, cells in there.items():
             if self.cells and not cells:
-                found = "is missing"
+                self.noted[TEST_MISSING].append(self.names[slot])
             elif any(not self.is_handed_out(cell, slot) for cell in cells):
-                found = "was changed"
-            else:
-                continue
-            self.notes.append(f"The test {self.names[slot]} {found}; the original was run.")
+                self.noted[TEST_CHANGED].append(self.names[slot])
 
     def look_for_borrowed(self, mended: Mended) -> None:
         """Keep answers that are icnn's own from being run as the student's."""
