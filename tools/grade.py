@@ -103,7 +103,8 @@ def grade(book, arguments) -> None:
     if not arguments.submissions.is_dir():
         sys.exit(f"{arguments.submissions} is no folder; make grade SUBMISSIONS=folder")
     limits = Limits(arguments.seconds, arguments.total, arguments.memory, arguments.output)
-    solutions = [make_exercises.SOURCE, make_exercises.ROOT / "tests"]
+    root = make_exercises.ROOT
+    solutions = [make_exercises.SOURCE, root / "tests", root / ".git"]
     sandbox = find(limits, [*solutions, book.root, arguments.submissions.resolve()])
     print(f"Student code: {sandbox.level}.")
     sources = {name: source(name) for name in SETS}

@@ -138,7 +138,7 @@ class Book:
 
 def write_notebook(path: Path, notebook: NotebookNode) -> None:
     """Write a notebook all at once."""
-    write(path, (nbformat.writes(notebook, indent=1) + "\n").encode())
+    write(path, (nbformat.writes(notebook, indent=1) + "\n").encode("utf-8", "replace"))
 
 
 def write(path: Path, data: bytes) -> None:

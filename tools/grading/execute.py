@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import shutil
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 from jupyter_client.manager import AsyncKernelManager
@@ -107,7 +109,8 @@ class Run:
 
     async def go_through(self) -> bool:
         """Run the cells in a new kernel; False if it had to be given up."""
-        with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
+        options = {"prefix": "grade-", "dir": short_folder(), "ignore_cleanup_errors": True}
+        with tempfile.TemporaryDirectory(**options) as folder:
             client = Client(self.notebook, self.limits, km=kernel_manager(self.sandbox, folder))
             try:
                 await start_kernel(client, Path(folder))
@@ -215,8 +218,16 @@ def kernel_manager(sandbox: Sandbox, folder: str) -> AsyncKernelManager:
     return manager
 
 
+def short_folder() -> str:
+    """Where temporary folders go: names of sockets have at most some 100 letters."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) < 70 else "/tmp"
+
+
 async def start_kernel(client: Client, folder: Path) -> None:
     """Start the kernel; that it does not start is no fault of the student's."""
+    for path in font_lists():
+        shutil.copy(path, folder)
     with open(folder / "kernel.log", "w+") as log:
         try:
             await client.async_start_new_kernel(
@@ -226,6 +237,14 @@ async def start_kernel(client: Client, folder: Path) -> None:
         except RuntimeError as error:
             log.seek(0)
             raise RuntimeError(f"{error}\n{log.read()[-2000:]}") from error
+
+
+@cache
+def font_lists() -> list[Path]:
+    """Matplotlib's list of fonts, which it would otherwise make again for each notebook."""
+    import matplotlib.font_manager
+
+    return list(Path(matplotlib.get_cachedir()).glob("fontlist-*.json"))
 
 
 def grade_id(cell: NotebookNode) -> str | None:

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.utils import compute_checksum
 
-from grading.borrowed import copied, used
+from grading.borrowed import copied, is_stored, used
 
 MISSING = "Missing: {}."
 VERSIONS = "There were several versions of {}; the last one counts."
@@ -64,21 +64,21 @@ def read(data: bytes) -> list[Cell]:
         raise Unreadable("it is not text in UTF-8") from None
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not JSON (line {error.lineno}: {error.msg})") from None
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # a file of a student's can be anything
         raise Unreadable(f"it is not a notebook ({type(error).__name__}: {error})") from None
 
 
 def read_cell(cell: dict) -> Cell:
     """One cell; its source may be a string or a list of lines."""
     source, metadata = cell.get("source", ""), cell.get("metadata") or {}
-    mark = metadata.get("nbgrader")
-    marks = [mark.get("grade_id")] if isinstance(mark, dict) else []
-    ids = [cell.get("id"), metadata.get("id")]
     text = source if isinstance(source, str) else "".join(source)
-    attachments = cell.get("attachments") or {}
-    return Cell(
-        cell["cell_type"], text.replace("\r\n", "\n"), tuple(marks), tuple(ids), attachments
-    )
+    # Half of a pair of UTF-16 can stand in JSON, but in no file.
+    text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
+    mark = metadata.get("nbgrader")
+    marks = (mark.get("grade_id"),) if isinstance(mark, dict) else ()
+    pictures = cell.get("attachments")
+    pictures = pictures if isinstance(pictures, dict) else {}
+    return Cell(cell["cell_type"], text, marks, (cell.get("id"), metadata.get("id")), pictures)
 
 
 def mend(source: NotebookNode, cells: list[Cell]) -> Mended:
@@ -113,17 +113,16 @@ class _Mending:
         return next(iter([*marked, *same, *by_id]), None)
 
     def choose_answer(self, slot: int) -> None:
-        """The last cell that says more than the stub and defines the function, or is marked."""
+        """The last cell that says more than the stub: one that defines it, or else a marked one."""
         name = self.names[slot]
         others = {self.names[i] for i, kind in enumerate(self.roles) if kind == "answer"} - {name}
-        pool = []
-        for cell in self.cells:
-            defined = definitions(cell)
-            misplaced = name not in defined and defined & others
-            if name in defined or (self.match[cell] == slot and not misplaced):
-                pool.append(cell)
-        if not any(not self.is_stub(cell, slot) for cell in pool):
-            pool += [cell for cell in self.cells if name in assignments(cell)]
+        pools = (
+            [cell for cell in self.cells if name in definitions(cell)],
+            [c for c in self.cells if self.match[c] == slot and not definitions(c) & others],
+            [cell for cell in self.cells if name in assignments(cell)],
+        )
+        filled = (pool for pool in pools if not all(self.is_stub(cell, slot) for cell in pool))
+        pool = next(filled, [*pools[0], *pools[1]])
         self.choose(slot, pool)
         if self.cells and not pool:
             self.noted[MISSING].append(name)
@@ -199,10 +198,16 @@ class _Mending:
                 continue
             if cell in self.rivals:
                 behind[here].append(quoted(cell))
-            elif slot is None and cell not in self.gone:
-                behind[here].append(added(cell))
-            elif slot is not None and not self.roles[slot] and not self.is_handed_out(cell, slot):
-                before[slot].append(added(cell))  # changed by the student: ours still comes after
+            elif slot is None:
+                if cell not in self.gone:
+                    behind[here].append(added(cell))
+            elif self.is_stub(cell, slot) or self.is_handed_out(cell, slot):
+                continue
+            elif not self.roles[slot]:  # changed by the student: ours still comes after it
+                before[slot].append(added(cell))
+            elif self.roles[slot] == "answer":  # marked as one, but another cell defines it
+                later = self.chosen[slot] in self.cells[: self.cells.index(cell)]
+                (behind if later else before)[slot].append(added(cell))
         return before, behind
 
     def is_handed_out(self, cell: Cell, slot: int) -> bool:
@@ -285,9 +290,8 @@ def definitions(cell: Cell) -> set[str]:
     if body := statements(cell):
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
         return {statement.name for statement in body if isinstance(statement, kinds)}
-    return (
-        set(re.findall(r"^(?:def|class) (\w+)", cell.text, re.M)) if cell.kind == "code" else set()
-    )
+    text = cell.text if cell.kind == "code" else ""
+    return set(re.findall(r"^(?:def|class) (\w+)", text, re.M))
 
 
 def assignments(cell: Cell) -> set[str]:
@@ -299,11 +303,6 @@ def assignments(cell: Cell) -> set[str]:
         elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
             found |= {node.id for node in ast.walk(statement) if is_stored(node)}
     return found
-
-
-def is_stored(node: ast.AST) -> bool:
-    """Whether a node is a name that gets a value."""
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def added(cell: Cell) -> NotebookNode:

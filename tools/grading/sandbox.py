@@ -71,11 +71,16 @@ class Sandbox:
         settings = {
             "mounts": frozen is not None,
             "frozen": frozen or [],
-            "hidden": [str(path) for path in self.hidden if path.is_dir()],
+            "hidden": [str(path) for path in self.hidden if path.is_dir() and not needed(path)],
             "limits": limits,
         }
         kernel = str(Path(__file__).with_name("kernel.py"))
         return [*prefix, sys.executable, kernel, json.dumps(settings), *command]
+
+
+def needed(folder: Path) -> bool:
+    """Whether Python or the project lies in a folder."""
+    return any(Path(place).is_relative_to(folder) for place in (ROOT, sys.prefix))
 
 
 def environment(folder: Path) -> dict[str, str]:
