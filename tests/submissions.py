@@ -133,12 +133,11 @@ def as_bytes(notebook: NotebookNode) -> bytes:
 
 SLOW = "def part_templates(n, *, beta=4.0, tau=None):\n    while True:\n        pass"
 STUBBORN = """
+import signal
+
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 while True:
-    try:
-        while True:
-            pass
-    except BaseException:
-        pass
+    pass
 """
 KILLED = (
     "def part_templates(n, *, beta=4.0, tau=None):\n    import os\n\n    os.kill(os.getpid(), 9)"
@@ -191,7 +190,7 @@ MATRIX = {
         7,
         ["Without nbgrader's mark, found by the name of the function: template_prior"],
     ),
-    "infinite loop": (sound(part_templates=SLOW), 5, ["ran longer than 8 seconds", "while True"]),
+    "infinite loop": (sound(part_templates=SLOW), 5, ["ran longer than 3 seconds", "while True"]),
     "stubborn loop": (sound(part_templates=STUBBORN), 5, ["could not be interrupted"]),
     "kernel killed": (sound(part_templates=KILLED), 5, ["it ended Python itself"]),
     "two gigabytes": (sound(part_templates=LARGE), 5, ["more memory than grading allows (2 GB)"]),

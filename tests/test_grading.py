@@ -124,7 +124,7 @@ def graded(tmp_path_factory):
             course.put(f"untouched/{name}.ipynb", release(name))
         (course.handed_in / "nothing").mkdir()
         before = digests(course.handed_in)
-        course.said = course.make("grade", "--seconds", "8")
+        course.said = course.make("grade", "--seconds", "3")
     course.make("feedback")
     assert digests(course.handed_in) == before, "a file of a student's was changed"
     return course

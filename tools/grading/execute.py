@@ -1,5 +1,6 @@
 """Run one notebook in the sandbox, so that whatever a cell does ends in outputs.
 
+Time is what a cell computes or sleeps; waiting for a core on a busy machine is nobody's fault.
 A cell that takes too long is interrupted, and if that does not help, its kernel is killed. Then a
 new kernel runs the cells before it again. In both cases the cells behind it are left out up to the
 next test: only the tests give points, so each of them is tried.
@@ -11,21 +12,24 @@ import asyncio
 import logging
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from functools import cache
 from pathlib import Path
 
+import psutil
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from grading.sandbox import Limits, Sandbox, environment
 
-LAST_WORDS = 5  # seconds that an interrupted cell has to stop
+LAST_WORDS = 3  # seconds that an interrupted cell has to stop
+LOOK_EVERY = 0.2  # seconds
 CUT = "… the output is too long and was cut here"
 LOG = logging.getLogger("grading.kernel")
 LOG.addHandler(logging.NullHandler())
@@ -41,20 +45,13 @@ class Client(NotebookClient):
             allow_errors=True,
             record_timing=False,
             store_widget_state=False,
-            interrupt_on_timeout=True,
-            error_on_timeout={"ename": "TimeLimit", "evalue": "", "traceback": []},
-            raise_on_iopub_timeout=True,
-            iopub_timeout=LAST_WORDS,
+            timeout=None,  # `Watch` does this
+            iopub_timeout=60,
             log=LOG,
             **options,
         )
         self.limits = limits
         self.written = 0
-        self.timed_out = False
-        self.on_cell_executed = self._note_timeout
-
-    def _note_timeout(self, *, execute_reply: dict, **_) -> None:
-        self.timed_out = execute_reply["content"].get("ename") == "TimeLimit"
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
         """Cut what is too long, before it is kept."""
@@ -80,6 +77,53 @@ class Client(NotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
+class Watch:
+    """Stops a cell that takes too long: first it is interrupted, then its kernel is killed."""
+
+    def __init__(self, manager: AsyncKernelManager, seconds: float) -> None:
+        self.manager, self.seconds = manager, seconds
+        self.process = psutil.Process(manager.provisioner.pid)
+        self.spent = 0.0
+        self.interrupted = self.killed = False
+
+    async def __aenter__(self) -> Watch:
+        self.task = asyncio.create_task(self.look())
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        self.task.cancel()
+
+    async def look(self) -> None:
+        """Count seconds until there are too many, and once more after the interrupt."""
+        await self.count_to(self.seconds)
+        self.interrupted = True
+        await self.manager.interrupt_kernel()
+        await self.count_to(self.seconds + LAST_WORDS)
+        self.killed = True
+        await self.manager.signal_kernel(signal.SIGKILL)
+
+    async def count_to(self, most: float) -> None:
+        """Wait until so many seconds were spent, computing or asleep."""
+        then, before = time.monotonic(), self.computed()[0]
+        while self.spent < most:
+            await asyncio.sleep(LOOK_EVERY)
+            now, (after, at_work) = time.monotonic(), self.computed()
+            self.spent += after - before if at_work else max(now - then, after - before)
+            then, before = now, after
+
+    def computed(self) -> tuple[float, bool]:
+        """Seconds that the kernel's processes have computed, and whether one of them wants to."""
+        seconds, at_work = 0.0, False
+        try:
+            for process in (self.process, *self.process.children(recursive=True)):
+                used = process.cpu_times()
+                seconds += used.user + used.system
+                at_work = at_work or process.status() == psutil.STATUS_RUNNING
+        except psutil.Error:
+            pass  # it has just ended
+        return seconds, at_work
+
+
 class Run:
     """The run of one notebook, over as many kernels as it takes."""
 
@@ -96,7 +140,7 @@ class Run:
             if grade_id(cell) or "student" in cell.metadata
         ]
         self.first_own = min(own, default=0)
-        self.deadline = time.monotonic() + self.limits.total
+        self.spent = 0.0
         for index, cell in enumerate(notebook.cells):
             if grade_id(cell) in blocked:
                 self.leave_out(index, blocked[grade_id(cell)])
@@ -127,26 +171,29 @@ class Run:
 
     async def run_cell(self, client: Client, index: int) -> bool:
         """Run one cell; False if its kernel is of no use any more."""
-        cell, left = self.notebook.cells[index], self.deadline - time.monotonic()
+        cell, left = self.notebook.cells[index], self.limits.total - self.spent
         if left <= 0:
             if index not in self.finished:
                 self.stop(index, f"the notebook had used up its {self.limits.total} seconds")
             return True
-        client.written, client.timed_out = 0, False
         allowed = self.limits.seconds if index >= self.first_own else self.limits.total
-        client.timeout = seconds = max(1, min(allowed, int(left)))
-        slow = f"it ran longer than {seconds} seconds"
+        client.written = 0
+        watch = Watch(client.km, min(allowed, left))
+        slow = f"it ran longer than {watch.seconds:.0f} seconds"
         try:
-            await client.async_execute_cell(cell, index)
-        except CellTimeoutError:
-            return self.stop(index, f"{slow} and could not be interrupted", alive=False)
+            async with watch:
+                await client.async_execute_cell(cell, index)
         except DeadKernelError:
             if asyncio.current_task().cancelling():  # nbclient takes Ctrl-C for a dead kernel
                 raise asyncio.CancelledError from None
-            return self.stop(index, "it ended Python itself (the kernel died)", alive=False)
+            ended = "it ended Python itself (the kernel died)"
+            why = f"{slow} and could not be interrupted" if watch.killed else ended
+            return self.stop(index, why, alive=False)
+        finally:
+            self.spent += watch.spent
         self.finished.add(index)
         self.look_at(index)
-        return self.stop(index, slow) if client.timed_out else True
+        return self.stop(index, slow) if watch.interrupted else True
 
     def look_at(self, index: int) -> None:
         """Note what a cell that ended by itself ran into."""

@@ -38,7 +38,7 @@ class Limits:
     """What one submission may use.
 
     Attributes:
-        seconds: for one cell.
+        seconds: for one cell, computing or asleep.
         total: seconds for all cells together.
         memory: bytes that one process may allocate.
         output: characters that one cell may print; pictures may have ten times as many.
