@@ -120,10 +120,10 @@ def with_own_cells() -> NotebookNode:
     return notebook
 
 
-def merged() -> NotebookNode:
-    """All answers in one cell at the end, the others left as they were."""
-    notebook = release()
-    notebook.cells.append(new_code_cell("\n\n".join(solutions(ONE).values())))
+def quits() -> NotebookNode:
+    """With `exit()` in a cell between two tasks."""
+    notebook = sound()
+    notebook.cells.insert(7, new_code_cell("exit()"))
     return notebook
 
 
@@ -141,6 +141,10 @@ while True:
 """
 KILLED = (
     "def part_templates(n, *, beta=4.0, tau=None):\n    import os\n\n    os.kill(os.getpid(), 9)"
+)
+HIDDEN_ERROR = (
+    "get_ipython().showtraceback = lambda *_, **__: None\n"
+    "def part_templates(n, *, beta=4.0, tau=None):\n    raise ValueError"
 )
 LARGE = (
     "def part_templates(n, *, beta=4.0, tau=None):\n"
@@ -193,6 +197,8 @@ MATRIX = {
     "infinite loop": (sound(part_templates=SLOW), 5, ["ran longer than 3 seconds", "while True"]),
     "stubborn loop": (sound(part_templates=STUBBORN), 5, ["could not be interrupted"]),
     "kernel killed": (sound(part_templates=KILLED), 5, ["it ended Python itself"]),
+    "quits": (quits(), 7, ["A cell of your own was stopped: it ended Python itself"]),
+    "hides an error": (sound(part_templates=HIDDEN_ERROR), 5, ["it was not shown"]),
     "two gigabytes": (sound(part_templates=LARGE), 5, ["more memory than grading allows (2 GB)"]),
     "a megabyte": (sound(part_mask=LOUD), 7, ["printed more than 100,000 characters"]),
     "nosy": (sound(part_mask=NOSY), 7, ["Tests: 7 of 7"]),

@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +53,16 @@ class Client(NotebookClient):
         )
         self.limits = limits
         self.written = 0
+        self.quits = False
+        self.on_cell_executed = self.look_at_reply
+
+    def look_at_reply(self, *, cell: NotebookNode, execute_reply: dict, **_) -> None:
+        """An error counts even if student code hid it; `exit()` ends the kernel."""
+        reply = execute_reply["content"]
+        shown = [output for output in cell.outputs if output.output_type == "error"]
+        if reply["status"] == "error" and not shown:
+            cell.outputs.append(error_output(reply.get("ename", "Error"), "it was not shown"))
+        self.quits = any(part.get("source") == "ask_exit" for part in reply.get("payload", []))
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
         """Cut what is too long, before it is kept."""
@@ -82,7 +93,6 @@ class Watch:
 
     def __init__(self, manager: AsyncKernelManager, seconds: float) -> None:
         self.manager, self.seconds = manager, seconds
-        self.process = psutil.Process(manager.provisioner.pid)
         self.spent = 0.0
         self.interrupted = self.killed = False
 
@@ -95,12 +105,13 @@ class Watch:
 
     async def look(self) -> None:
         """Count seconds until there are too many, and once more after the interrupt."""
-        await self.count_to(self.seconds)
-        self.interrupted = True
-        await self.manager.interrupt_kernel()
-        await self.count_to(self.seconds + LAST_WORDS)
-        self.killed = True
-        await self.manager.signal_kernel(signal.SIGKILL)
+        with suppress(OSError, RuntimeError):  # it may end by itself meanwhile
+            await self.count_to(self.seconds)
+            self.interrupted = True
+            await self.manager.interrupt_kernel()
+            await self.count_to(self.seconds + LAST_WORDS)
+            self.killed = True
+            await self.manager.signal_kernel(signal.SIGKILL)
 
     async def count_to(self, most: float) -> None:
         """Wait until so many seconds were spent, computing or asleep."""
@@ -115,7 +126,8 @@ class Watch:
         """Seconds that the kernel's processes have computed, and whether one of them wants to."""
         seconds, at_work = 0.0, False
         try:
-            for process in (self.process, *self.process.children(recursive=True)):
+            first = psutil.Process(self.manager.provisioner.pid)
+            for process in (first, *first.children(recursive=True)):
                 used = process.cpu_times()
                 seconds += used.user + used.system
                 at_work = at_work or process.status() == psutil.STATUS_RUNNING
@@ -133,13 +145,9 @@ class Run:
         self.left_out: dict[int, str] = {}  # cell → why it is not run
         self.finished: set[int] = set()
         self.notes: list[str] = []
-        # Before the first cell of the student's, slowness is the machine's.
-        own = [
-            i
-            for i, cell in enumerate(notebook.cells)
-            if grade_id(cell) or "student" in cell.metadata
-        ]
-        self.first_own = min(own, default=0)
+        cells = enumerate(notebook.cells)
+        theirs = (i for i, cell in cells if grade_id(cell) or "student" in cell.metadata)
+        self.first_own = next(theirs, 0)  # before it, slowness is not the student's
         self.spent = 0.0
         for index, cell in enumerate(notebook.cells):
             if grade_id(cell) in blocked:
@@ -178,19 +186,21 @@ class Run:
             return True
         allowed = self.limits.seconds if index >= self.first_own else self.limits.total
         client.written = 0
-        watch = Watch(client.km, min(allowed, left))
-        slow = f"it ran longer than {watch.seconds:.0f} seconds"
+        most = min(allowed, left)
+        slow = f"it ran longer than {most:.0f} seconds"
+        ended = "it ended Python itself (the kernel died)"
         try:
-            async with watch:
+            async with Watch(client.km, most) as watch:
                 await client.async_execute_cell(cell, index)
         except DeadKernelError:
             if asyncio.current_task().cancelling():  # nbclient takes Ctrl-C for a dead kernel
                 raise asyncio.CancelledError from None
-            ended = "it ended Python itself (the kernel died)"
             why = f"{slow} and could not be interrupted" if watch.killed else ended
             return self.stop(index, why, alive=False)
         finally:
             self.spent += watch.spent
+        if client.quits:
+            return self.stop(index, ended, alive=False)
         self.finished.add(index)
         self.look_at(index)
         return self.stop(index, slow) if watch.interrupted else True
@@ -229,8 +239,7 @@ class Run:
         cell = self.notebook.cells[index]
         if cell.cell_type == "code":
             before = cell.get("outputs", [])
-            cell.outputs = [*before, new_output("error", ename="Stopped", evalue=why)]
-            cell.outputs[-1].traceback = [f"\x1b[0;31mStopped\x1b[0m: {why}"]
+            cell.outputs = [*before, error_output("Stopped", why)]
 
     def name(self, index: int) -> str:
         """What to call a cell: by the next test behind it, which is that of its task."""
@@ -242,6 +251,12 @@ class Run:
         rest = self.notebook.cells[index:]
         test = next((grade_id(cell) for cell in rest if is_test(cell)), None)
         return f"A cell above {test}" if test else "A cell at the end"
+
+
+def error_output(name: str, text: str) -> NotebookNode:
+    """An error in a cell, in red."""
+    traceback = [f"\x1b[0;31m{name}\x1b[0m: {text}"]
+    return new_output("error", ename=name, evalue=text, traceback=traceback)
 
 
 def as_picture(content: dict) -> None:
