@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises rethink bands
+.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,16 @@ rethink: environment ## run the experiments of lesson 10 again (goes on where it
 
 exercises: environment ## make the students' exercises from the sources (ARGS=--check: only compare)
 	$(VENV_PYTHON) tools/make_exercises.py $(ARGS)
+
+release: environment ## write the student versions and enter the sets into the gradebook
+	$(VENV_PYTHON) tools/grade.py release $(ARGS)
+
+grade: environment ## grade what students handed in (SUBMISSIONS=folder)
+	@test -n "$(SUBMISSIONS)" || { echo "Which folder? make grade SUBMISSIONS=folder"; exit 1; }
+	$(VENV_PYTHON) tools/grade.py grade "$(SUBMISSIONS)" $(ARGS)
+
+feedback: environment ## write a page for each graded submission, and the table of grades
+	$(VENV_PYTHON) tools/grade.py feedback $(ARGS)
 
 photos: environment ## run the benchmark on photographs (ARGS="--root FOLDER --backbone vgg16")
 	$(VENV_PYTHON) tools/run_photos.py $(ARGS)
