@@ -27,6 +27,7 @@ lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print t
 	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) $(AS_ROOT) $(ARGS)
 
 test: environment ## run every test once: lint, package, lessons
+	@$(VENV_PYTHON) tools/set_up_browser.py
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
