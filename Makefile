@@ -24,7 +24,8 @@ environment: ## make or mend .venv from requirements.lock
 
 lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print the address)
 	@$(VENV_PYTHON) tools/check_environment.py
-	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) $(AS_ROOT) $(ARGS)
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) \
+		--LabApp.news_url=None $(AS_ROOT) $(ARGS)
 
 test: environment ## run every test once: lint, package, lessons
 	@$(VENV_PYTHON) tools/set_up_browser.py

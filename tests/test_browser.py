@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
-SECONDS_TO_START = 90
-SECONDS_TO_RUN = 400
+# Nobody waits that long on a machine that does nothing else.
+SECONDS_TO_START = 180
+SECONDS_TO_RUN = 900
 
-READY = """async (name) => {
+OPEN = """async (name) => {
     const app = window.jupyterapp;
     await app.started;
     await app.restored;
@@ -62,7 +63,7 @@ PICTURES = """async () => {
     return pictures;
 }"""
 # MathJax leaves its dollar signs where it finds no formula, and marks what it cannot read. It sets
-# formulas a little after the text around them is there: give it ten seconds.
+# formulas a little after the text around them is there: give it a minute.
 UNSET_FORMULAS = """async () => {
     const dollars = "count(.//*[contains(@class, 'jp-RenderedMarkdown')]"
                     + "//text()[contains(., '$')][not(ancestor::code)])";
@@ -70,7 +71,7 @@ UNSET_FORMULAS = """async () => {
     const unset = () => window.panel.content.widgets.filter(cell =>
         document.evaluate(dollars, cell.node, null, type).numberValue > 0
         || cell.node.querySelector('mjx-merror, mjx-mtext[style*=red]'));
-    for (let tries = 0; tries < 100 && unset().length > 0; tries++) {
+    for (let tries = 0; tries < 600 && unset().length > 0; tries++) {
         await new Promise(resolve => setTimeout(resolve, 100));
     }
     return unset().map(cell => cell.model.sharedModel.getSource());
@@ -109,7 +110,8 @@ class Visit:
         """Show a notebook, and wait until its kernel answers."""
         self.page.goto(lab.address(name), timeout=1000 * SECONDS_TO_START)
         self.page.wait_for_function("window.jupyterapp", timeout=1000 * SECONDS_TO_START)
-        self.page.evaluate(READY, name)
+        self.page.evaluate(f"name => {{ ({OPEN})(name); }}", name)  # not awaited: it may fail
+        self.page.wait_for_function("window.panel", timeout=1000 * SECONDS_TO_START)
 
     def run(self) -> None:
         """Run all cells, and wait until the last one is done."""
