@@ -29,8 +29,8 @@ lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print t
 
 test: environment ## run every test once: lint, package, lessons
 	@$(VENV_PYTHON) tools/set_up_browser.py
-	$(VENV_PYTHON) -m ruff check .
-	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check --no-cache .
+	$(VENV_PYTHON) -m ruff format --no-cache --check .
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-all: environment ## everything again, from fresh clones and over many more inputs
