@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,20 @@ if TYPE_CHECKING:
 settings.register_profile("once", derandomize=True, max_examples=30, deadline=None)
 settings.register_profile("all", max_examples=1000, deadline=None, print_blob=True)
 settings.load_profile("all" if os.environ.get("ICNN_TEST_ALL") else "once")
+
+
+@pytest.fixture(scope="session")
+def git() -> Callable[..., str]:
+    """Asks git about this repository; also where its files belong to somebody else."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        pytest.skip("no git repository; clone it instead of unpacking an archive of it")
+
+    def ask(*arguments: str) -> str:
+        command = ["git", "-C", str(root), "-c", "safe.directory=*", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return ask
 
 
 @pytest.fixture(scope="session")
