@@ -24,11 +24,13 @@ environment: ## make or mend .venv from requirements.lock
 
 lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print the address)
 	@$(VENV_PYTHON) tools/check_environment.py
-	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) $(AS_ROOT) $(ARGS)
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) \
+		--LabApp.news_url=None $(AS_ROOT) $(ARGS)
 
 test: environment ## run every test once: lint, package, lessons
-	$(VENV_PYTHON) -m ruff check .
-	$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) tools/set_up_browser.py
+	$(VENV_PYTHON) -m ruff check --no-cache .
+	$(VENV_PYTHON) -m ruff format --no-cache --check .
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-all: environment ## everything again, from fresh clones and over many more inputs
