@@ -1,8 +1,8 @@
 """Run the experiments of lesson 10 and write their tables: `make rethink`.
 
-Three quarters of an hour on one core. Rows are written when a run ends, so an interrupted command
-goes on where it was. The networks of `icnn.networks.CONFIGURATIONS` are trained with lesson 8's
-short recipe; everything else is measured on the shipped networks of lesson 5.
+About an hour on one core. Rows are written when a run ends, so an interrupted command goes on
+where it was. The networks of `icnn.rethink.networks.CONFIGURATIONS` are trained for this; everything
+else is measured on the shipped networks of lesson 5.
 """
 
 from __future__ import annotations
@@ -159,8 +159,8 @@ def main() -> None:
     (FOLDER / "README.md").write_text(
         README.format(
             versions=f"Python {platform.python_version()}, {versions}",
-            full=networks.FULL,
-            short=networks.SHORT,
+            full="{} training pictures for {} epochs".format(*networks.FULL),
+            short="{} for {}".format(*networks.SHORT),
             explained=EXPLAINED,
             seeds=", ".join(map(str, SEEDS)),
         ),
@@ -173,8 +173,9 @@ README = """# The experiments of lesson 10
 
 Made by `make rethink` ({versions}) with the code of `icnn.rethink`; seeds {seeds}.
 
-- `runs.csv`: one network of `icnn.networks.CONFIGURATIONS` a row and split, trained on the first
-  {images} training pictures for {epochs} epochs. Dead filters are left out of the means.
+- `runs.csv`: one network of `icnn.rethink.networks.CONFIGURATIONS` a row and split: those of 64, 16
+  and 4 filters trained on {full}, the others on the first {short}. Dead filters are left
+  out of the means.
 - `transfer.csv`: dino against the five categories from a few examples of each, on the features of
   the shipped networks; mean AUROC over 20 draws; the penalty was chosen on validation pictures.
 - `familiarity.csv`: AUROC of test pictures against every second unfamiliar picture (`auroc`), and

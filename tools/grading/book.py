@@ -14,6 +14,9 @@ import warnings
 from pathlib import Path
 
 import nbformat
+from jinja2 import pass_context
+from nbconvert import HTMLExporter
+from nbconvert.filters import clean_html
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
@@ -30,12 +33,22 @@ SOURCE = ROOT / "notebooks" / "exercises" / "source"
 RELEASE = ROOT / "notebooks" / "exercises" / "release"
 
 
+class SafeExporter(HTMLExporter):
+    """For pages: nbgrader's template forgets to clean what students wrote between the cells."""
+
+    @pass_context
+    def markdown2html(self, context, source: str) -> str:
+        """Markdown as html that runs nothing."""
+        return clean_html(super().markdown2html(context, source))
+
+
 class Book:
     """One course."""
 
     def __init__(self, course: Path | None = None) -> None:
         """`course`: its folder; None is the one of nbgrader_config.py."""
         config = self.settings()
+        config.GenerateFeedback.exporter_class = SafeExporter
         if course:
             config.CourseDirectory.root = str(course.resolve())
         # nbgrader calls a program (alembic) that lies beside this Python.
