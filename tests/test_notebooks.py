@@ -27,6 +27,8 @@ EXPECTED = {
     "06_what_filters_see",
     "07_measuring",
     "08_ablations",
+    "09_photographs",
+    "10_rethink",
 }
 CARD = (
     "You will be able to|你將能夠",
