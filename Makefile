@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands
+.PHONY: help environment lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ test: environment ## run every test once: lint, package, lessons
 
 test-all: environment ## everything again, from fresh clones and over many more inputs
 	$(VENV_PYTHON) tools/test_fresh_clone.py $(ARGS)
+
+test-machines: environment ## the lessons with other instruction sets and numbers of threads
+	$(VENV_PYTHON) tools/test_machines.py
 
 lessons: environment ## run the lessons and save their outputs (ARGS=notebooks/05_training.ipynb: one)
 	$(VENV_PYTHON) tools/run_lessons.py $(ARGS)

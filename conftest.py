@@ -14,7 +14,8 @@ OFFLINE = ROOT / "tools" / "offline"
 SECONDS_ALLOWED = defaultdict(lambda: 90, {"05_training": 180})
 
 # Inherited by the processes that pytest-xdist starts and by the kernels of the notebooks.
-os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")
+THREADS = os.environ.get("ICNN_TEST_THREADS", "1")  # more: tools/test_machines.py
+os.environ.update(OMP_NUM_THREADS=THREADS, GOMP_SPINCOUNT="0")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
 )

@@ -1,8 +1,8 @@
 """Run the experiments of lesson 10 and write their tables: `make rethink`.
 
 About an hour on one core. Rows are written when a run ends, so an interrupted command goes on
-where it was. The networks of `icnn.rethink.networks.CONFIGURATIONS` are trained for this; everything
-else is measured on the shipped networks of lesson 5.
+where it was. The networks of `icnn.rethink.networks.CONFIGURATIONS` are trained for this; all else
+is measured on the shipped networks of lesson 5.
 """
 
 from __future__ import annotations
