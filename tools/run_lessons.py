@@ -1,15 +1,18 @@
 """Run lessons from top to bottom and save them with their outputs: `make lessons`.
 
-Two runs on one machine write the same bytes as long as the outputs are the same: times,
+With all of them, their seconds go into benchmarks/lessons.csv. Two runs on one machine write the same bytes as long as the outputs are the same: times,
 random cell names and what belongs to one machine are left out. Networking is off, as in the tests.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
+import platform
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -18,6 +21,7 @@ from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = ROOT / "tools" / "offline"
+TIMES = ROOT / "benchmarks" / "lessons.csv"
 SECONDS_PER_CELL = 180
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -29,12 +33,17 @@ def main() -> None:
     """Run the lessons named on the command line, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lesson", nargs="*", type=Path, help="notebook files (default: all)")
-    lessons = parser.parse_args().lesson or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    some = parser.parse_args().lesson
+    lessons = some or sorted((ROOT / "notebooks").glob("*.ipynb"))
     os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0", PYTHONPATH=str(OFFLINE))
+    seconds = {}
     for lesson in lessons:
         start = time.perf_counter()
         run(lesson)
-        print(f"{lesson.stem:<28}{time.perf_counter() - start:>7.1f} s", flush=True)
+        seconds[lesson.stem] = time.perf_counter() - start
+        print(f"{lesson.stem:<28}{seconds[lesson.stem]:>7.1f} s", flush=True)
+    if not some:
+        write_times(seconds)
 
 
 def run(lesson: Path) -> None:
@@ -56,6 +65,16 @@ def run(lesson: Path) -> None:
     tidy(notebook, f"lesson-{lesson.stem.split('_')[0]}")
     nbformat.validate(notebook)
     lesson.write_text(nbformat.writes(notebook, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+
+def write_times(seconds: dict[str, float]) -> None:
+    """What the site says about run times."""
+    note = f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, "
+    note += f"Python {platform.python_version()}, torch {version('torch').split('+')[0]}"
+    with TIMES.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["lesson", "seconds", "on"])
+        writer.writerows([name, f"{value:.0f}", note] for name, value in seconds.items())
 
 
 def tidy(notebook: nbformat.NotebookNode, name: str) -> None:

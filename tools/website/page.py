@@ -1,0 +1,112 @@
+"""Where pages lie, how links between files become links between pages, and what is around a page."""
+
+from __future__ import annotations
+
+import html
+import os
+import posixpath
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from urllib.parse import quote, unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+STYLE = Path(__file__).with_name("style.css")
+MENU = {
+    "index.html": "Start",
+    "exercises/index.html": "Exercises",
+    "reference.html": "Reference",
+    "glossary.html": "Glossary",
+    "times.html": "Run times",
+}
+LAYOUT = Template(
+    """<!doctype html>
+<html lang="$language">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title · icnn</title>
+<link rel="stylesheet" href="$style">
+</head>
+<body>
+<a class="skip" href="#main">Skip to the text</a>
+<header><nav aria-label="Site">$menu</nav></header>
+<main id="main">
+$body
+</main>
+<footer><nav aria-label="Before and after">$neighbours</nav></footer>
+</body>
+</html>
+"""
+)
+
+
+@dataclass
+class Site:
+    """A folder of pages that works without a server.
+
+    Attributes:
+        folder: where the pages are written.
+        places: file or folder of the repository → its page.
+    """
+
+    folder: Path
+    places: dict[str, str] = field(default_factory=dict)
+
+    def write(
+        self,
+        place: str,
+        title: str,
+        body: str,
+        *,
+        language: str = "en",
+        beside: tuple = (None, None),
+    ) -> None:
+        """Write one page; `beside` are (place, title) of the pages before and after it, or None."""
+        menu = "".join(
+            f'<a href="{relative(place, target)}"{" aria-current=page" if target == place else ""}>'
+            f"{name}</a>"
+            for target, name in MENU.items()
+        )
+        arrows = zip(("← {}", "{} →"), beside, strict=True)
+        neighbours = "".join(
+            f'<a href="{relative(place, it[0])}">{arrow.format(html.escape(it[1]))}</a>'
+            for arrow, it in arrows
+            if it
+        )
+        path = self.folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = LAYOUT.substitute(
+            language=language,
+            title=html.escape(title),
+            style=relative(place, "style.css"),
+            menu=menu,
+            body=body,
+            neighbours=neighbours,
+        )
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+    def link(self, source: str, url: str) -> str:
+        """What a link in a file of the repository becomes on the page of that file."""
+        parts = urlsplit(url)
+        if parts.scheme or not parts.path:
+            return url
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), unquote(parts.path)))
+        if target not in self.places:
+            self.places[target] = self.copy(target)
+        anchor = f"#{parts.fragment}" if parts.fragment else ""
+        return quote(relative(self.places[source], self.places[target])) + anchor
+
+    def copy(self, target: str) -> str:
+        """Take a file that has no page of its own into the site."""
+        place = f"files/{target}"
+        path = self.folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / target, path)
+        return place
+
+
+def relative(place: str, target: str) -> str:
+    """The way from one page to another."""
+    return posixpath.relpath(target, posixpath.dirname(place) or ".").replace(os.sep, "/")

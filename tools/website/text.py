@@ -1,0 +1,78 @@
+"""Markdown to html that needs no script: formulas become MathML, tables get headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import mistune
+from latex2mathml.converter import convert
+
+PLUGINS = ["table", "math", "strikethrough", "url"]
+
+
+class Renderer(mistune.HTMLRenderer):
+    """As GitHub shows it, with links that lead to pages."""
+
+    def __init__(self, link: Callable[[str], str]) -> None:
+        super().__init__(escape=False)
+        self.resolve = link
+        self.anchors: dict[str, int] = {}
+
+    def heading(self, text: str, level: int, **_) -> str:
+        slug = anchor(text)
+        count = self.anchors[slug] = self.anchors.get(slug, -1) + 1
+        name = f"{slug}-{count}" if count else slug
+        return f'<h{level} id="{name}">{text}</h{level}>\n'
+
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        return f'<a href="{self.resolve(url)}">{text}</a>'
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        source = url if url.startswith("data:") else self.resolve(url)
+        return f'<img alt="{mistune.escape(text)}" src="{source}">'
+
+    def block_code(self, code: str, info: str | None = None) -> str:
+        return f'<pre tabindex="0"><code>{mistune.escape(code)}</code></pre>\n'
+
+    def inline_math(self, text: str) -> str:
+        return mathml(text, "inline")
+
+    def block_math(self, text: str) -> str:
+        return f'<div class="wide" tabindex="0">{mathml(text, "block")}</div>\n'
+
+    def table(self, text: str) -> str:
+        if "<thead>" not in text:  # a card: what each row is about stands in its first cell
+            text = re.sub(r"<tr>\s*<td(.*?)</td>", r'<tr><th scope="row"\1</th>', text, flags=re.S)
+        return f'<div class="wide" tabindex="0"><table>{text}</table></div>\n'
+
+    def table_head(self, text: str) -> str:
+        empty = not re.sub(r"<[^>]+>", "", text).strip()
+        return "" if empty else f"<thead><tr>{text}</tr></thead>"
+
+    def table_cell(self, text: str, align: str | None = None, head: bool = False) -> str:
+        side = f' class="{align}"' if align else ""
+        if head and text:
+            return f'<th scope="col"{side}>{text}</th>'
+        return f"<td{side}>{text}</td>"
+
+
+def markdown(text: str, link: Callable[[str], str]) -> str:
+    """Html of a text; `link` turns each address in it into one of the site."""
+    return mistune.create_markdown(renderer=Renderer(link), plugins=PLUGINS)(text)
+
+
+def mathml(latex: str, display: str) -> str:
+    """A formula as browsers can set it by themselves, with its LaTeX for those who copy it."""
+    return convert(latex.strip(), display=display)
+
+
+def anchor(text: str) -> str:
+    """The name that GitHub gives to a heading."""
+    words = re.sub(r"<[^>]+>", "", text).strip().lower()
+    return re.sub(r"[^\w\- ]", "", words).replace(" ", "-")
+
+
+def first_heading(text: str) -> str:
+    """What a text is called."""
+    return re.search(r"^# (.+)$", text, re.M)[1].strip()
