@@ -101,10 +101,11 @@ def list_of_exercises(site: Site) -> str:
         f"{first_heading(nbformat.read(path, as_version=4).cells[0].source)}</a></li>"
         for path in EXERCISES
     )
-    return (
-        "<h1>Exercises</h1><p>Six sets, 45 to 60 minutes each. To work on one, open its notebook in "
-        f"JupyterLab (<code>make lab</code>, folder <code>exercises/release</code>).</p><ul>{items}</ul>"
+    how = (
+        "Six sets, 45 to 60 minutes each. To work on one, open its notebook in JupyterLab "
+        "(<code>make lab</code>, folder <code>exercises/release</code>)."
     )
+    return f"<h1>Exercises</h1><p>{how}</p><ul>{items}</ul>"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Run lessons from top to bottom and save them with their outputs: `make lessons`.
 
-With all of them, their seconds go into benchmarks/lessons.csv. Two runs on one machine write the same bytes as long as the outputs are the same: times,
-random cell names and what belongs to one machine are left out. Networking is off, as in the tests.
+With all of them, their seconds go into benchmarks/lessons.csv. Two runs on one machine write the
+same bytes as long as the outputs are the same: times, random cell names and what belongs to one
+machine are left out. Networking is off, as in the tests.
 """
 
 from __future__ import annotations

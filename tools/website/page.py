@@ -1,4 +1,4 @@
-"""Where pages lie, how links between files become links between pages, and what is around a page."""
+"""Where pages lie, how links between files become links between them, and what is around each."""
 
 from __future__ import annotations
 

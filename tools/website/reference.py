@@ -79,11 +79,11 @@ def part(place: str, name: str, thing: object, level: str, lessons: dict[str, st
 
 
 def signature_of(thing: object) -> str:
-    """The first lines of a definition, as they are written; of a class, those of its __init__ too."""
+    """The first lines of a definition as they are written; of a class, its __init__ too."""
     made = vars(thing).get("__init__") if inspect.isclass(thing) else None
-    return header(thing) + (
-        f"\n    {header(made)}" if inspect.isfunction(made) and not is_dataclass(thing) else ""
-    )
+    if not inspect.isfunction(made) or is_dataclass(thing):
+        return header(thing)
+    return header(thing) + "\n" + textwrap.indent(header(made), "    ")
 
 
 def header(thing: object) -> str:

@@ -9,6 +9,8 @@ import mistune
 from latex2mathml.converter import convert
 
 PLUGINS = ["table", "math", "strikethrough", "url"]
+# As mistune's own, but a formula in a sentence may go on in the next line.
+FORMULA = r"\$\$(?P<display>[^$]+)\$\$|\$(?!\s)(?P<inline>[^$`]+?)(?<!\s)\$(?!\d)"
 
 
 class Renderer(mistune.HTMLRenderer):
@@ -39,7 +41,7 @@ class Renderer(mistune.HTMLRenderer):
         return mathml(text, "inline")
 
     def block_math(self, text: str) -> str:
-        return f'<div class="wide" tabindex="0">{mathml(text, "block")}</div>\n'
+        return f'<span class="wide" tabindex="0">{mathml(text, "block")}</span>\n'
 
     def table(self, text: str) -> str:
         if "<thead>" not in text:  # a card: what each row is about stands in its first cell
@@ -59,7 +61,15 @@ class Renderer(mistune.HTMLRenderer):
 
 def markdown(text: str, link: Callable[[str], str]) -> str:
     """Html of a text; `link` turns each address in it into one of the site."""
-    return mistune.create_markdown(renderer=Renderer(link), plugins=PLUGINS)(text)
+    parser = mistune.create_markdown(renderer=Renderer(link), plugins=PLUGINS)
+    parser.inline.register("inline_math", FORMULA, _formula, before="link")
+    return parser(text)
+
+
+def _formula(_, match: re.Match, state: mistune.InlineState) -> int:
+    kind = "inline_math" if match["inline"] else "block_math"
+    state.append_token({"type": kind, "raw": match["inline"] or match["display"]})
+    return match.end()
 
 
 def mathml(latex: str, display: str) -> str:

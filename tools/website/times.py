@@ -7,6 +7,7 @@ import html
 from itertools import groupby
 from pathlib import Path
 
+from website.notebook import WIDE
 from website.page import ROOT
 
 TITLE = "Run times"
