@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands
+.PHONY: help environment lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ grade: environment ## grade what students handed in (SUBMISSIONS=folder)
 
 feedback: environment ## write a page for each graded submission, and the table of grades
 	$(VENV_PYTHON) tools/grade.py feedback $(ARGS)
+
+site: environment ## build the pages of the lessons, exercises and reference in _site
+	$(VENV_PYTHON) tools/make_site.py $(ARGS)
 
 photos: environment ## run the benchmark on photographs (ARGS="--root FOLDER --backbone vgg16")
 	$(VENV_PYTHON) tools/run_photos.py $(ARGS)

@@ -9,6 +9,7 @@ import mistune
 from latex2mathml.converter import convert
 
 PLUGINS = ["table", "math", "strikethrough", "url"]
+FITS = 40  # letters of LaTeX that fit a telephone's width; longer formulas can be scrolled
 # As mistune's own, but a formula in a sentence may go on in the next line.
 FORMULA = r"\$\$(?P<display>[^$]+)\$\$|\$(?!\s)(?P<inline>[^$`]+?)(?<!\s)\$(?!\d)"
 
@@ -38,7 +39,9 @@ class Renderer(mistune.HTMLRenderer):
         return f'<pre tabindex="0"><code>{mistune.escape(code)}</code></pre>\n'
 
     def inline_math(self, text: str) -> str:
-        return mathml(text, "inline")
+        formula = mathml(text, "inline")
+        fits = len(text) < FITS
+        return formula if fits else f'<span class="long" tabindex="0">{formula}</span>'
 
     def block_math(self, text: str) -> str:
         return f'<span class="wide" tabindex="0">{mathml(text, "block")}</span>\n'

@@ -27,7 +27,7 @@ def body() -> str:
         table(["lesson", "seconds"], [(row["lesson"], row["seconds"]) for row in lessons]),
         "<h2 id=benchmark>Benchmark</h2>",
         f"<p><code>make benchmark</code> on {html.escape(machine)}, all contestants of a table in "
-        "turn: median, and ratio to the first.</p>",
+        "turn: median, and ratio to the first. In brackets: filters, images, side of the maps.</p>",
     ]
     for what, group in groupby(results, key=lambda row: row["what"]):
         lines = [(r["contestant"], f"{r['median']} {r['unit']}", r["ratio"]) for r in group]
