@@ -7,7 +7,6 @@ import html
 from itertools import groupby
 from pathlib import Path
 
-from website.notebook import WIDE
 from website.page import ROOT
 
 TITLE = "Run times"
