@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -13,12 +12,10 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-
-import make_site  # noqa: E402
-from website import reference  # noqa: E402
-from website.equations import EQUATIONS  # noqa: E402
-from website.text import anchor, markdown  # noqa: E402
+import make_site
+from website import reference
+from website.equations import EQUATIONS
+from website.text import anchor, markdown
 
 PAGES = sorted({*make_site.plan().values(), "reference.html", "times.html"})
 WIDTHS = {"phone": 390, "desk": 1280}

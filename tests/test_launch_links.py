@@ -1,0 +1,62 @@
+"""Links to Colab and Binder, and the cell that installs the package there and nowhere else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+import launch_links
+
+
+@pytest.fixture(params=launch_links.LESSONS, ids=lambda path: path.stem)
+def lesson(request) -> tuple[str, nbformat.NotebookNode]:
+    return request.param.name, nbformat.read(request.param, as_version=4)
+
+
+def test_a_lesson_gets_one_line_and_one_cell_however_often(lesson) -> None:
+    name, notebook = lesson
+    before = [cell.source for cell in notebook.cells]
+    for home in ("someone/else", "ada/icnn"):
+        launch_links.add(notebook, name, home)
+    nbformat.validate(notebook)
+    sources = [cell.source for cell in notebook.cells]
+    assert "someone" not in "".join(sources)
+    assert sources[0].count(f"/ada/icnn/blob/main/notebooks/{name}") == 1
+    assert sources[0].count(f"/ada/icnn/main?labpath=notebooks/{name}") == 1
+    assert sources[0].split("\n")[0] == before[0].split("\n")[0]
+    added = [source for source in sources if source.startswith(launch_links.SAYS)]
+    assert len(added) == 1
+    assert [source for source in sources if source not in added][1:] == before[1:]
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert codes[0].source == added[0]
+    assert [cell.execution_count for cell in codes] == list(range(1, len(codes) + 1))
+
+
+def test_the_cell_installs_on_colab_only() -> None:
+    cell = launch_links.INSTALL.format(home="ada/icnn")
+    calls: list[list[str]] = []
+
+    class Recorder:
+        @staticmethod
+        def run(command: list[str], check: bool) -> None:
+            calls.append(command)
+
+    for modules in ({}, {"google.colab": object()}):
+        names = {"subprocess": Recorder, "sys": type("sys", (), {})}
+        names["sys"].modules, names["sys"].path, names["sys"].executable = modules, [], "python"
+        body = "\n".join(line for line in cell.splitlines() if not line.startswith("import"))
+        exec(body, names)
+        assert bool(calls) == bool(modules)
+    assert calls[0][-2:] == ["https://github.com/ada/icnn", "/content/icnn"]
+    assert calls[1][-1] == "/content/icnn[explain]"
+
+
+def test_a_home_that_is_none_is_refused() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "launch_links.py"), "https://example.org"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and "owner/name was expected" in result.stderr
