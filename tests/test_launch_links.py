@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import launch_links
 import nbformat
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-import launch_links
 
 
 @pytest.fixture(params=launch_links.LESSONS, ids=lambda path: path.stem)

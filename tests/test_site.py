@@ -9,10 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
 import make_site
+import pytest
 from website import reference
 from website.equations import EQUATIONS
 from website.text import anchor, markdown
