@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def check_size(n: int, name: str = "n") -> None:
@@ -24,16 +24,44 @@ def check_positive(value: float, name: str) -> None:
         raise ValueError(f"{name} must be finite and greater than 0, got {value}")
 
 
-def check_floating(x: Tensor, name: str) -> None:
-    """A tensor of a floating dtype."""
+def check_dense(x: Tensor, name: str) -> None:
+    """A tensor that holds all its numbers."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}")
+
+
+def check_floating(x: Tensor, name: str) -> None:
+    """A tensor of a floating dtype."""
+    check_dense(x, name)
     if not x.is_floating_point():
         raise TypeError(f"{name} must have a floating dtype, got {x.dtype}")
 
 
+def check_module(module: nn.Module, name: str) -> None:
+    """A network, or a part of one."""
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"{name} must be a torch.nn.Module, got {type(module).__name__}")
+
+
+def check_whole_numbers(x: Tensor, name: str, low: int, high: int) -> None:
+    """A tensor of integers from `low` to `high`, both included."""
+    check_dense(x, name)
+    if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
+        raise TypeError(f"{name} must have an integer dtype, got {x.dtype}")
+    if x.is_meta or x.numel() == 0:
+        raise ValueError(f"{name} must hold numbers, got shape {tuple(x.shape)} on {x.device}")
+    if int(x.min()) < low or int(x.max()) > high:
+        raise ValueError(
+            f"{name} must be from {low} to {high}, got {int(x.min())} to {int(x.max())}"
+        )
+
+
 def check_finite(x: Tensor, name: str) -> None:
     """No NaN and no infinity. Reads the whole tensor, so not for the training path."""
+    if x.is_meta:
+        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
     if not torch.isfinite(x).all():
         bad = int((~torch.isfinite(x)).sum())
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite values")
@@ -58,10 +86,11 @@ def check_maps(x: Tensor, name: str) -> None:
 
 def check_labels(labels: Tensor, count: int, name: str = "labels") -> None:
     """One category index, from 0 up, for each of `count` images."""
-    if not isinstance(labels, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(labels).__name__}")
+    check_dense(labels, name)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(f"{name} must have an integer dtype, got {labels.dtype}")
+    if labels.is_meta:
+        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
     if labels.shape != (count,):
         raise ValueError(f"{name} must have shape ({count},), got {tuple(labels.shape)}")
     if count and int(labels.min()) < 0:

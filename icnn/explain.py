@@ -11,7 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import check_finite, check_floating, check_labels, check_size
+from icnn._check_args import (
+    check_finite,
+    check_floating,
+    check_labels,
+    check_size,
+    check_whole_numbers,
+)
 from icnn.measure import best_part_tracking
 from icnn.network import HEAD_GAIN, MeanHead, SmallCNN
 
@@ -105,11 +111,11 @@ def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
     """
     check_floating(contribution, "contribution")
     check_size(n_parts, "n_parts")
+    check_finite(contribution, "contribution")
+    check_whole_numbers(part, "part", -1, n_parts - 1)
     if part.shape != contribution.shape[-1:]:
         wanted = tuple(contribution.shape[-1:])
         raise ValueError(f"part must have shape {wanted}, got {tuple(part.shape)}")
-    if int(part.min()) < -1 or int(part.max()) >= n_parts:
-        raise ValueError(f"part must be from -1 to {n_parts - 1}, got {part.unique().tolist()}")
     member = nn.functional.one_hot(part % (n_parts + 1), n_parts + 1)  # −1 is the last
     return contribution @ member.to(contribution)
 
@@ -173,10 +179,17 @@ def _maps(model: SmallCNN, images: Tensor) -> Tensor:
     if not isinstance(head, MeanHead):
         raise TypeError(f"model must have a head on the means of its maps, got {type(head)}")
     _check_images(images)
+    dtype = head.linear.weight.dtype
+    if images.dtype != dtype:
+        raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
+    if images.shape[1] != 3 or images.shape[2] != images.shape[3]:
+        raise ValueError(f"images must be (N, 3, H, H) for this model, got {tuple(images.shape)}")
     return model.eval().layer(model.features(images))
 
 
 def _check_images(images: Tensor) -> None:
     check_floating(images, "images")
+    if images.is_meta:
+        raise ValueError("images must hold numbers, got a tensor on the meta device")
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images must be (N, 3, H, W), not empty, got {tuple(images.shape)}")

@@ -237,7 +237,7 @@ def constant_control(
     places = torch.cat([share.new_tensor([[0.5, 0.5]]), torch.cartesian_prod(share, share)])
     points = (places * share.new_tensor([height, width])).expand(len(landmarks), -1, 2)
     equal = torch.ones(points.shape[:2])
-    instability = location_instability(points, equal, landmarks, image_size, top=top)
+    instability = location_instability(points, equal, landmarks.detach(), image_size, top=top)
     return Control(float(instability[0]), float(instability.min()))
 
 
@@ -375,8 +375,13 @@ def bootstrap(
         Interval: the 2.5 % and 97.5 % quantiles of the statistic.
 
     Raises:
-        TypeError, ValueError: `n_images` or `samples` no int, or less than 1.
+        TypeError, ValueError: `n_images` or `samples` no int, or less than 1; `statistic` cannot
+            be called, or `seed` is no int.
     """
+    if not callable(statistic):
+        raise TypeError(f"statistic must be callable, got {type(statistic).__name__}")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed must be an int, got {type(seed).__name__}")
     check_size(n_images, "n_images")
     check_size(samples, "samples")
     draw = torch.Generator().manual_seed(seed)

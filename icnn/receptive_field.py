@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import check_finite, check_floating, check_maps, check_size
+from icnn._check_args import (
+    check_finite,
+    check_floating,
+    check_maps,
+    check_module,
+    check_size,
+)
 from icnn.layer import InterpretableLayer
 
 Features = Callable[[Tensor], Tensor]
@@ -82,8 +88,7 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
         TypeError: `module` is no module, `image_size` no int or pair of ints.
         ValueError: `module` holds a layer that is not known here, or the image is too small.
     """
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be a torch.nn.Module, got {type(module).__name__}")
+    check_module(module, "module")
     sides = height_and_width(image_size)
     windows = list(_windows(module))
     (rows, high, down), (cols, wide, right) = (
@@ -96,7 +101,7 @@ def upscale(maps: Tensor, image_size: int | tuple[int, int]) -> Tensor:
     """Maps (N, C, n, n), bilinearly scaled up to the image: (N, C, H, W).
 
     The quick picture of where a filter fires: it spreads the units evenly over the image, which can
-    differ from their true centres (`unit_centres`) by a few pixels.
+    differ from their true centres (`unit_centres`) by a few pixels. Values are not checked.
 
     Raises:
         TypeError, ValueError: not floating square maps, or an `image_size` that is none.
@@ -130,6 +135,8 @@ def discrepancy_map(
         TypeError: wrong types.
         ValueError: wrong shape, values that are not finite, or a number out of range.
     """
+    if not callable(features):
+        raise TypeError(f"features must be callable, got {type(features).__name__}")
     _check_image(image)
     peak, activation = _peak(features, image, unit_filter)
     down, across = (_stripes(side, patch, stride, image.device) for side in image.shape[1:])
@@ -171,7 +178,9 @@ def average_receptive_field(
     Raises:
         TypeError, ValueError: as `unit_centres` and `discrepancy_map`.
     """
+    check_module(features, "features")
     check_floating(images, "images")
+    check_finite(images, "images")
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images must have shape (N, 3, H, W), got {tuple(images.shape)}")
     check_size(top, "top")

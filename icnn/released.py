@@ -34,7 +34,14 @@ import math
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_finite, check_floating, check_labels, check_maps, check_size
+from icnn._check_args import (
+    check_finite,
+    check_floating,
+    check_labels,
+    check_maps,
+    check_size,
+    check_whole_numbers,
+)
 from icnn.layer import InterpretableLayer
 
 TEMPERATURE = 0.5  # "alpha" in the release: a mean over units is divided by it
@@ -59,7 +66,7 @@ def mean_position(x: Tensor) -> Tensor:
     """
     check_maps(x, "x")
     axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
-    total = x.sum((-2, -1)).clamp_min(1e-9)
+    total = x.sum((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)
     mean = torch.stack([x.sum(-1) @ axis, x.sum(-2) @ axis], -1) / total[..., None]
     return (mean + 0.5).floor().long()
 
@@ -78,7 +85,7 @@ def activation_spread(x: Tensor, where: Tensor) -> Tensor:
     axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
     rows, columns = ((axis - where[..., k, None]) ** 2 for k in (0, 1))
     squares = (x.sum(-1) * rows + x.sum(-2) * columns).sum(-1)
-    return (squares / x.sum((-2, -1)).clamp_min(1e-9)).sqrt()
+    return (squares / x.sum((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)).sqrt()
 
 
 def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
@@ -99,6 +106,8 @@ def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
     """
     check_size(n)
     check_floating(beta, "beta")
+    check_finite(beta, "beta")
+    check_whole_numbers(where, "where", 0, n - 1)
     if where.ndim != 3 or where.shape[1:] != (len(beta), 2):
         wanted = ("N", len(beta), 2)
         raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")
@@ -232,6 +241,7 @@ def _multiplier(fits: Tensor, others: Tensor, which: Tensor) -> Tensor:
 
 def _check_where(x: Tensor, where: Tensor) -> None:
     check_maps(x, "x")
+    check_whole_numbers(where, "where", 0, x.shape[-1] - 1)
     if where.shape != (*x.shape[:2], 2):
         wanted = (*x.shape[:2], 2)
         raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from icnn._check_args import check_positive, check_size
+from icnn._check_args import check_floating, check_module, check_positive, check_size
 from icnn.layer import filter_losses
 
 EPOCHS = 8
@@ -106,10 +106,26 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Ten
 
     Pass the model for scores or a part of it, such as `model.features`, for maps. Works where the
     model is; the result is where the images are.
+
+    Raises:
+        TypeError, ValueError: `model` is no module, `images` is no floating tensor of the model's
+            dtype, they do not fit the model, or `batch_size` is no number of images.
     """
+    check_module(model, "model")
+    check_floating(images, "images")
+    check_size(batch_size, "batch_size")
+    dtype = next((p.dtype for p in model.parameters()), images.dtype)
+    if images.dtype != dtype:
+        raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
     model.eval()
     device = _device(model)
-    results = [model(batch.to(device)).to(images.device) for batch in images.split(batch_size)]
+    try:
+        results = [model(batch.to(device)).to(images.device) for batch in images.split(batch_size)]
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        shape = tuple(images.shape)
+        raise ValueError(f"images of shape {shape} do not fit the model: {error}") from error
     return torch.cat(results)
 
 
