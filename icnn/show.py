@@ -48,16 +48,21 @@ def figure(fig: Figure, alt: str) -> None:
         alt: what there is to see, with its numbers; computed from the data, so that a test that
             compares texts also notices when the picture changes.
     """
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
-    width = round(fig.get_figwidth() * 80)
+    html_tag = tag(fig, alt)
     plt.close(fig)
+    display({"text/html": html_tag, "text/plain": alt}, raw=True)
+
+
+def tag(fig: Figure, alt: str, *, dpi: int = PIXELS_PER_INCH, attributes: str = "") -> str:
+    """A figure as an html image with the picture inside; `attributes` are further ones of it."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    width = round(fig.get_figwidth() * 80)
     picture = base64.b64encode(buffer.getvalue()).decode()
-    tag = (
-        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%" '
+    return (
+        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%" {attributes}'
         f'src="data:image/png;base64,{picture}">'
     )
-    display({"text/html": tag, "text/plain": alt}, raw=True)
 
 
 def table(
