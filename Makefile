@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises
+.PHONY: help environment lab test test-all lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,11 +24,13 @@ environment: ## make or mend .venv from requirements.lock
 
 lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print the address)
 	@$(VENV_PYTHON) tools/check_environment.py
-	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) $(AS_ROOT) $(ARGS)
+	$(VENV_PYTHON) -m jupyterlab --ip=127.0.0.1 --LabApp.default_url=/lab/tree/$(LESSON) \
+		--LabApp.news_url=None $(AS_ROOT) $(ARGS)
 
 test: environment ## run every test once: lint, package, lessons
-	$(VENV_PYTHON) -m ruff check .
-	$(VENV_PYTHON) -m ruff format --check .
+	@$(VENV_PYTHON) tools/set_up_browser.py
+	$(VENV_PYTHON) -m ruff check --no-cache .
+	$(VENV_PYTHON) -m ruff format --no-cache --check .
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-all: environment ## everything again, from fresh clones and over many more inputs
@@ -36,6 +38,9 @@ test-all: environment ## everything again, from fresh clones and over many more 
 
 lessons: environment ## run the lessons and save their outputs (ARGS=notebooks/05_training.ipynb: one)
 	$(VENV_PYTHON) tools/run_lessons.py $(ARGS)
+
+bands: environment ## run the lessons, show which expected numbers moved, mend the bands they left
+	$(VENV_PYTHON) tools/refresh_bands.py $(ARGS)
 
 data: environment ## draw the shipped dataset again
 	$(VENV_PYTHON) tools/make_data.py $(ARGS)
@@ -46,8 +51,21 @@ checkpoints: environment ## train the shipped networks again
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_ablations.py $(ARGS)
 
+rethink: environment ## run the experiments of lesson 10 again (goes on where it was interrupted)
+	$(VENV_PYTHON) tools/make_rethink.py
+
 exercises: environment ## make the students' exercises from the sources (ARGS=--check: only compare)
 	$(VENV_PYTHON) tools/make_exercises.py $(ARGS)
+
+release: environment ## write the student versions and enter the sets into the gradebook
+	$(VENV_PYTHON) tools/grade.py release $(ARGS)
+
+grade: environment ## grade what students handed in (SUBMISSIONS=folder)
+	@test -n "$(SUBMISSIONS)" || { echo "Which folder? make grade SUBMISSIONS=folder"; exit 1; }
+	$(VENV_PYTHON) tools/grade.py grade "$(SUBMISSIONS)" $(ARGS)
+
+feedback: environment ## write a page for each graded submission, and the table of grades
+	$(VENV_PYTHON) tools/grade.py feedback $(ARGS)
 
 photos: environment ## run the benchmark on photographs (ARGS="--root FOLDER --backbone vgg16")
 	$(VENV_PYTHON) tools/run_photos.py $(ARGS)

@@ -6,6 +6,7 @@ import os
 from collections import Counter, defaultdict
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 ROOT = Path(__file__).resolve().parent
@@ -17,6 +18,9 @@ os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
 )
+# Where the home cannot be written, this says so once, and gives every kernel another folder; each
+# would say so by itself otherwise, in the first cell of its lesson.
+matplotlib.get_cachedir()
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -167,7 +167,7 @@ def test_an_unknown_split() -> None:
 
 def test_a_missing_or_damaged_file_is_named(tmp_path) -> None:
     for path in FOLDER.glob("empty-*"):
-        shutil.copy(path, tmp_path)
+        shutil.copyfile(path, tmp_path / path.name)  # not its mode: it may be read-only
     write_checksums(tmp_path)
     assert len(icnn.data.creatures("empty", folder=tmp_path)) == SPLITS["empty"][0]
     broken = tmp_path / "empty-images-0.webp"

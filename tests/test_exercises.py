@@ -554,13 +554,11 @@ def test_a_task_can_be_added_as_the_guide_says(tmp_path) -> None:
         exec(graded(notebook)["test_loud_units"].source, space)
 
 
-def test_the_archive_for_students_holds_no_secrets() -> None:
+def test_the_archive_for_students_holds_no_secrets(git) -> None:
     guide = (DOCS / "teachers_guide.md").read_text("utf-8")
     command = re.search(r"git archive -o students.zip HEAD (-- .+)", guide)[1]
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *shlex.split(command)],
-        **{"cwd": ROOT, "capture_output": True, "text": True, "check": True},
-    ).stdout.splitlines()
+    options = ["--cached", "--others", "--exclude-standard"]
+    listed = git("ls-files", *options, *shlex.split(command)).splitlines()
     assert "notebooks/exercises/release/1_templates_and_masks.ipynb" in listed
     assert not [path for path in listed if "check_answers" in path or "exercises/source" in path]
     hidden = {line for name in SETS for line in secrets(read(tool.SOURCE, name)) if len(line) > 40}

@@ -99,7 +99,7 @@ def test_the_shipped_networks(variant) -> None:
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path) -> None:
-    shutil.copy(FOLDER / "plain-0.pt", tmp_path)
+    shutil.copyfile(FOLDER / "plain-0.pt", tmp_path / "plain-0.pt")  # not its mode
     write_checksums(tmp_path)
     icnn.checkpoints.load("plain", 0, folder=tmp_path)
     (tmp_path / "plain-0.pt").write_bytes(b"PK")

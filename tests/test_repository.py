@@ -9,6 +9,7 @@ import tomllib
 from importlib.metadata import requires, version
 from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -28,12 +29,10 @@ MACHINE_PATH = re.compile(r"/(?:work|tmp|farm|root|home|Users)/[A-Za-z]")
 REGISTRIES = ("pypi", "pythonhosted", "npmjs", "anaconda", "download.pytorch")
 
 
-def tracked_texts() -> dict[str, str]:
-    names = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=True
-    ).stdout.split("\0")
+@pytest.fixture(scope="module")
+def tracked_texts(git) -> dict[str, str]:
     texts = {}
-    for name in filter(None, names):
+    for name in filter(None, git("ls-files", "-z").split("\0")):
         try:
             texts[name] = (ROOT / name).read_text(encoding="utf-8")
         except (UnicodeDecodeError, FileNotFoundError):
@@ -123,15 +122,15 @@ def test_importing_the_package_is_cheap() -> None:
     assert not {"torch", "torchvision", "matplotlib", "ipywidgets", "IPython"} & set(loaded)
 
 
-def test_no_file_names_a_place_on_one_machine() -> None:
-    for name, text in tracked_texts().items():
+def test_no_file_names_a_place_on_one_machine(tracked_texts) -> None:
+    for name, text in tracked_texts.items():
         text = re.sub(r"[A-Za-z0-9+/=]{200,}", "", text)  # pictures in notebooks
         assert not MACHINE_PATH.findall(text), name
 
 
-def test_no_file_names_a_package_registry() -> None:
+def test_no_file_names_a_package_registry(tracked_texts) -> None:
     hosts = re.compile(rf"\b({'|'.join(map(re.escape, REGISTRIES))})\.(org|com)\b")
-    for name, text in tracked_texts().items():
+    for name, text in tracked_texts.items():
         assert not hosts.findall(text), name
 
 

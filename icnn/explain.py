@@ -1,0 +1,182 @@
+"""Why did it say rabbit? Evidence by filter and by part, adding up to the score, and its test.
+
+A network whose head is a linear layer on the means of the maps adds up evidence, so its score can
+be taken apart without any approximation: into units, into filters, into parts. Taught in lesson 10.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from icnn._check_args import check_finite, check_floating, check_labels, check_size
+from icnn.measure import best_part_tracking
+from icnn.network import HEAD_GAIN, MeanHead, SmallCNN
+
+LEAST_TRACKING = 0.3  # a filter that follows no part better than this has no name
+
+
+class Contributions(NamedTuple):
+    """Each filter's share of each score (N, K, C), and what is there without any filter (K,)."""
+
+    filters: Tensor
+    bias: Tensor
+
+
+@torch.no_grad()
+def contributions(model: SmallCNN, images: Tensor) -> Contributions:
+    """What each filter adds to each category's score; with the bias they add up to the score.
+
+    Args:
+        model: with a head that is linear on the means of the maps, as `SmallCNN` has it.
+        images: (N, 3, H, W) in [0, 1].
+
+    Returns:
+        Contributions: `filters` (N, K, C), positive where the filter speaks for the category, and
+        `bias` (K,); `filters.sum(2) + bias` are the scores, up to rounding.
+
+    Raises:
+        TypeError, ValueError: a model with another head, or unfit images.
+    """
+    means = HEAD_GAIN * _maps(model, images).mean((2, 3))
+    linear = model.head.linear
+    return Contributions(means[:, None] * linear.weight.detach(), linear.bias.detach())
+
+
+@torch.no_grad()
+def unit_contributions(model: SmallCNN, images: Tensor, categories: Tensor) -> Tensor:
+    """What each unit of each map adds to the score of one category for each image.
+
+    Summed over the units these are the filters' contributions; summed over the filters they are a
+    class activation map, here without any approximation.
+
+    Args:
+        model, images: as for `contributions`.
+        categories: (N,) integer, whose score is taken apart.
+
+    Returns:
+        (N, C, n, n), dtype of the model.
+
+    Raises:
+        TypeError, ValueError: as `contributions`, and for unfit categories.
+    """
+    maps = _maps(model, images)
+    check_labels(categories, len(images), "categories")
+    weight = HEAD_GAIN * model.head.linear.weight.detach()
+    if len(categories) and int(categories.max()) >= len(weight):
+        raise ValueError(f"categories must be below {len(weight)}, got {int(categories.max())}")
+    return maps * weight[categories][..., None, None] / maps[0, 0].numel()
+
+
+def filter_parts(
+    points: Tensor, scores: Tensor, landmarks: Tensor, *, least: float = LEAST_TRACKING
+) -> Tensor:
+    """The part after which each filter is called: the one it tracks best, if it tracks any.
+
+    Args:
+        points, scores, landmarks: as for `icnn.best_part_tracking`; not of the images explained.
+        least: a filter with a lower tracking has no name.
+
+    Returns:
+        (C,) int64, an index of a part, −1 for no name.
+
+    Raises:
+        TypeError, ValueError: as `icnn.best_part_tracking`.
+    """
+    part, tracking = best_part_tracking(points, scores, landmarks)
+    return part.masked_fill(~(tracking >= least), -1)
+
+
+def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
+    """Add up the contributions of the filters that are called after the same part.
+
+    Args:
+        contribution: (..., C), of filters.
+        part: (C,) int64 from −1 to n_parts − 1, as `filter_parts` gives it.
+        n_parts: how many parts there are.
+
+    Returns:
+        (..., n_parts + 1); the last is that of the filters without a name, so nothing is lost.
+
+    Raises:
+        TypeError, ValueError: shapes that do not fit, or a part out of range.
+    """
+    check_floating(contribution, "contribution")
+    check_size(n_parts, "n_parts")
+    if part.shape != contribution.shape[-1:]:
+        wanted = tuple(contribution.shape[-1:])
+        raise ValueError(f"part must have shape {wanted}, got {tuple(part.shape)}")
+    if int(part.min()) < -1 or int(part.max()) >= n_parts:
+        raise ValueError(f"part must be from -1 to {n_parts - 1}, got {part.unique().tolist()}")
+    member = nn.functional.one_hot(part % (n_parts + 1), n_parts + 1)  # −1 is the last
+    return contribution @ member.to(contribution)
+
+
+@torch.no_grad()
+def deletion(
+    model: nn.Module,
+    images: Tensor,
+    categories: Tensor,
+    importance: Tensor,
+    fill: Tensor,
+    *,
+    steps: int = 16,
+) -> Tensor:
+    """The probability of a category while the picture is taken away, the most important first.
+
+    A faithful explanation finds what the network relies on, so the probability falls early and the
+    mean over the steps is low. What fills the holes matters: try more than one.
+
+    Args:
+        model: images → scores (N, K).
+        images, fill: (N, 3, H, W) in [0, 1]; where a square is taken away, `fill` is seen.
+        categories: (N,) integer, whose probability is followed.
+        importance: (N, n, n), of n × n equal squares of the picture; n divides H and W.
+        steps: into how many equal shares of the squares the deletion is divided.
+
+    Returns:
+        (N, steps + 1) probabilities, from the whole picture to the fill alone.
+
+    Raises:
+        TypeError, ValueError: shapes that do not fit, or values that are not finite.
+    """
+    check_floating(importance, "importance")
+    check_finite(importance, "importance")
+    check_size(steps, "steps")
+    _check_images(images)
+    check_labels(categories, len(images), "categories")
+    n = importance.shape[-1]
+    if importance.shape != (len(images), n, n) or images.shape[2] % n or images.shape[3] % n:
+        raise ValueError(
+            "importance must be (N, n, n) with n a divisor of the picture's sides, "
+            f"got {tuple(importance.shape)}"
+        )
+    if fill.shape != images.shape:
+        raise ValueError(f"fill must have the shape of images, got {tuple(fill.shape)}")
+    model.eval()
+    order = importance.flatten(1).argsort(dim=1, descending=True, stable=True)
+    rank = order.argsort(1).view(-1, 1, n, n)
+    size = [side // n for side in images.shape[2:]]
+    rank = rank.repeat_interleave(size[0], 2).repeat_interleave(size[1], 3)
+    followed = [
+        model(torch.where(rank < round(step * n * n / steps), fill, images)).softmax(1)
+        for step in range(steps + 1)
+    ]
+    return torch.stack([p.gather(1, categories[:, None])[:, 0] for p in followed], 1)
+
+
+def _maps(model: SmallCNN, images: Tensor) -> Tensor:
+    """What the head sees."""
+    head = getattr(model, "head", None)
+    if not isinstance(head, MeanHead):
+        raise TypeError(f"model must have a head on the means of its maps, got {type(head)}")
+    _check_images(images)
+    return model.eval().layer(model.features(images))
+
+
+def _check_images(images: Tensor) -> None:
+    check_floating(images, "images")
+    if images.ndim != 4 or not len(images):
+        raise ValueError(f"images must be (N, 3, H, W), not empty, got {tuple(images.shape)}")

@@ -1,0 +1,237 @@
+"""The layer of the authors' released MATLAB code, which is not quite the paper's.
+
+Written afresh after reading the release (github.com/zqs1022/interpretableCNN, `getMu.m`,
+`getMask.m`, `our_vl_simplenn.m`, `our_cnn_train.m`). Term by term, for one filter:
+
+=====================  ==================================  =====================================
+term                   paper                               release
+=====================  ==================================  =====================================
+position μ̂             argmax of the map                   activation-weighted mean, rounded
+coordinates            units, distance divided by n        linspace(−1, 1, n) on both axes
+β                      4, fixed                            one for each filter, from 2, moving to
+                                                           3 / spread of the activation, in [1.5, 3]
+mask                   max(T_μ̂, 0), carries τ              max(1 − β‖·‖₁, 0), peak 1
+fitness                sum over units, τ = 0.5/n²          mean over units divided by 0.5, that is
+                                                           four times the paper's
+Z_T of T_μ̂             the same T for all images           image b meets the mask of another image
+                                                           *and another filter* (both axes flipped)
+log p(x|T)/p(x)        as printed in eq. 4                 p(x) is left out, + 1 for the derivative
+size of the gradient   p(T) p(x|T) […]                     divided by its mean over the images of
+                                                           the batch with the same T̂: always 1
+weight                 follows the mean peak, and 1/epoch  1e-5 · 0.1/epoch, twice balanced by
+                                                           category
+a filter's category    highest mean activation             highest running mean *peak*
+=====================  ==================================  =====================================
+
+So the release's push is no gradient of any loss: a fixed shape (−mask, or +1 everywhere) times a
+multiplier whose mean over the batch is 1, whatever the activations. Taught in lesson 10.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from icnn._check_args import check_finite, check_floating, check_labels, check_maps, check_size
+from icnn.layer import InterpretableLayer
+
+TEMPERATURE = 0.5  # "alpha" in the release: a mean over units is divided by it
+FIRST_BETA = 2.0  # coordinates run over 2, not 1: nearly the paper's 4
+BETA_TIMES_SPREAD, BETA_RANGE = 3.0, (1.5, 3.0)
+# A gradient of −10,000 (β* − β), learning rate 1e-4 · 0.05, batch 32, momentum 0.9 (VGG-16).
+BETA_RATE = 10_000 * 1e-4 * 0.05 / 32 / (1 - 0.9)
+WEIGHT = 1e-5 * 0.1  # the constant of the code times "mag"; its `lossWeight` is never read
+
+
+def mean_position(x: Tensor) -> Tensor:
+    """The mean position of each map's activation, rounded to a unit; halves are rounded up.
+
+    Args:
+        x: maps (N, C, n, n) after ReLU, floating.
+
+    Returns:
+        (N, C, 2) int64, (row, col); the first unit for a silent map.
+
+    Raises:
+        TypeError, ValueError: unfit maps.
+    """
+    check_maps(x, "x")
+    axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
+    total = x.sum((-2, -1)).clamp_min(1e-9)
+    mean = torch.stack([x.sum(-1) @ axis, x.sum(-2) @ axis], -1) / total[..., None]
+    return (mean + 0.5).floor().long()
+
+
+def activation_spread(x: Tensor, where: Tensor) -> Tensor:
+    """Root of the activation-weighted mean squared distance from a position: (N, C), in units.
+
+    Args:
+        x: maps (N, C, n, n) after ReLU, floating.
+        where: (N, C, 2) int64, (row, col), such as `mean_position(x)`.
+
+    Raises:
+        TypeError, ValueError: unfit maps or positions.
+    """
+    _check_where(x, where)
+    axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
+    rows, columns = ((axis - where[..., k, None]) ** 2 for k in (0, 1))
+    squares = (x.sum(-1) * rows + x.sum(-2) * columns).sum(-1)
+    return (squares / x.sum((-2, -1)).clamp_min(1e-9)).sqrt()
+
+
+def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
+    """max(1 − β·distance, −1) around each position; the mask is its positive part.
+
+    The distance is city-block in coordinates that run from −1 to 1 along each side.
+
+    Args:
+        where: (N, C, 2) int64, (row, col) in units.
+        beta: (C,) floating, one for each filter.
+        n: side of the maps, in units.
+
+    Returns:
+        (N, C, n, n) in [−1, 1], dtype of `beta`.
+
+    Raises:
+        TypeError, ValueError: unfit arguments.
+    """
+    check_size(n)
+    check_floating(beta, "beta")
+    if where.ndim != 3 or where.shape[1:] != (len(beta), 2):
+        wanted = ("N", len(beta), 2)
+        raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")
+    place = torch.linspace(-1, 1, n, dtype=beta.dtype, device=beta.device)
+    rows, columns = ((place - place[where[..., k, None]]).abs() for k in (0, 1))
+    distance = rows[..., :, None] + columns[..., None, :]
+    return (1 - beta[:, None, None] * distance).clamp_min(-1)
+
+
+def released_gradient(
+    x: Tensor, template: Tensor, is_target: Tensor, *, share: float | None = None
+) -> Tensor:
+    """What the release adds to the gradient of each image's classification loss, at weight 1.
+
+    −template · m for an image of the filter's category and +m everywhere for any other one, where
+    m = w · strength / (mean strength of these images in the batch) and, with s the fitness and
+    a = 0.5, strength = exp(s/a) · (s − a·log Z + a). The release overflows where activations are
+    large and mends it; here the largest exponent is taken out first, which changes nothing else.
+
+    Args:
+        x: maps (N, C, n, n) after ReLU and before the mask, floating.
+        template: (N, C, n, n), as `released_template` gives it.
+        is_target: (N, C) bool, whether image n belongs to the category of filter c.
+        share: of the images that belong to a category; both kinds then weigh the same,
+            w = 0.5/share and 0.5/(1 − share). None: w = 1, as with a single category.
+
+    Returns:
+        (N, C, n, n), dtype of `x`.
+
+    Raises:
+        TypeError, ValueError: unfit maps, templates or targets.
+    """
+    check_maps(x, "x")
+    check_finite(x, "x")
+    if template.shape != x.shape:
+        raise ValueError(f"template must have the shape of x, got {tuple(template.shape)}")
+    if is_target.dtype != torch.bool or is_target.shape != x.shape[:2]:
+        raise ValueError(f"is_target must be (N, C) bool, got {tuple(is_target.shape)}")
+    fits = (x * template).mean((-2, -1))
+    strangers = (x * template.flip(0, 1)).mean((-2, -1))  # another image's mask, another filter's
+    silent = -x.mean((-2, -1))
+    weights = (1.0, 1.0) if share is None else (0.5 / share, 0.5 / (1 - share))
+    up = weights[0] * _multiplier(fits, strangers, is_target)
+    down = weights[1] * _multiplier(silent, silent, ~is_target)
+    return down[..., None, None] - template * up[..., None, None]
+
+
+class ReleasedLayer(InterpretableLayer):
+    """The released code's layer, in the place of an `InterpretableLayer`.
+
+    What is left out: the floor of 0.1 on the first mean peaks. What `icnn.fit` adds: the ramp.
+    Labels are needed in training.
+
+    Args:
+        channels, size: number of filters C and side n of the maps.
+        steps_per_epoch: batches in an epoch; the weight is divided by the number of the epoch.
+        weight: of the push; 1e-6 in the release.
+
+    Input and output: (N, C, n, n), after ReLU, floating.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or range.
+    """
+
+    def __init__(
+        self, channels: int, size: int, *, steps_per_epoch: int, weight: float = WEIGHT
+    ) -> None:
+        super().__init__(channels, size, weight=weight)
+        check_size(steps_per_epoch, "steps_per_epoch")
+        self.steps_per_epoch = steps_per_epoch
+        del self.beta
+        self.register_buffer("beta", torch.full((channels,), FIRST_BETA))
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch, from 1."""
+        return 1 + max(int(self.batches) - 1, 0) // self.steps_per_epoch
+
+    def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
+        return self._template(x).clamp_min_(0)
+
+    def _template(self, x: Tensor) -> Tensor:
+        return released_template(mean_position(x), self.beta, self.size).to(x.dtype)
+
+    def losses(self, labels: Tensor | None = None) -> Tensor:
+        """A number without meaning whose gradient is the release's push, averaged over the batch.
+
+        Raises:
+            RuntimeError: there was no training forward yet.
+            TypeError, ValueError: unfit labels, or none.
+        """
+        if self._maps is None:
+            raise RuntimeError("filter losses need a forward pass in training mode first")
+        if labels is None:
+            raise ValueError("labels must be given: the release needs them, got None")
+        x = self._maps
+        check_labels(labels, len(x))
+        is_target, share = torch.ones_like(labels)[:, None].bool().expand(x.shape[:2]), None
+        if self.category_means.numel():  # the first batch comes before any mean: all are targets
+            is_target = labels[:, None] == self.target_category
+            share = 1 / self.category_means.shape[1]
+        with torch.no_grad():
+            template = self._template(x)
+            push = released_gradient(x, template, is_target, share=share)
+            self._update_beta(x, template, is_target)
+            self._update_category_means(x, labels)
+        return self.weight / self.epoch * (x * push).sum() / len(x)
+
+    def _update_beta(self, x: Tensor, template: Tensor, is_target: Tensor) -> None:
+        """Move towards 3 / spread, a mean over the images of the category, weighted by fitness."""
+        fits = (x * template).mean((-2, -1)) * is_target
+        spread = (fits * activation_spread(x, mean_position(x))).sum(0) / fits.sum(0)
+        wanted = (BETA_TIMES_SPREAD / spread).nan_to_num(BETA_RANGE[1]).clamp(*BETA_RANGE)
+        self.beta.lerp_(wanted.to(self.beta.dtype), BETA_RATE)
+
+    def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
+        """Running means of the peaks, not of the activation."""
+        super()._update_category_means(x.amax((-2, -1), keepdim=True), labels)
+
+
+def _multiplier(fits: Tensor, others: Tensor, which: Tensor) -> Tensor:
+    """exp(s/a)(s − a·log Z + a) over its mean on the images `which`; 0 on the other ones."""
+    a = TEMPERATURE
+    log_z = a * ((others / a).logsumexp(0) - math.log(len(others)))
+    highest = fits.masked_fill(~which, -torch.inf).amax(0)
+    strength = ((fits - highest) / a).exp() * (fits - log_z + a)
+    strength = strength.masked_fill(~which, 0)
+    mean = strength.sum(0) / which.sum(0)
+    return (strength / mean).nan_to_num(0, 0, 0)
+
+
+def _check_where(x: Tensor, where: Tensor) -> None:
+    check_maps(x, "x")
+    if where.shape != (*x.shape[:2], 2):
+        wanted = (*x.shape[:2], 2)
+        raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")

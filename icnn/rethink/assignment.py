@@ -1,0 +1,129 @@
+"""Who chooses a filter's category: four ways, as layers that remember what was chosen.
+
+Taught in lesson 10.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from icnn.layer import InterpretableLayer
+from icnn.templates import part_templates
+
+
+class MeanActivationLayer(InterpretableLayer):
+    """The paper's choice, the highest mean activation; remembers what was chosen at each step."""
+
+    def __init__(self, channels: int, size: int, **options) -> None:
+        super().__init__(channels, size, **options)
+        self.trace: list[Tensor] = []
+
+    def losses(self, labels: Tensor | None = None) -> Tensor:
+        total = super().losses(labels)
+        self.trace.append(self.target_category.clone())
+        return total
+
+
+class FixedLayer(MeanActivationLayer):
+    """No choice: filter f belongs to category f mod K."""
+
+    @property
+    def target_category(self) -> Tensor:
+        return torch.arange(self.channels) % self.category_means.shape[1]
+
+
+class InformationLayer(MeanActivationLayer):
+    """The category that a filter's activity tells most about, over the last ten batches."""
+
+    RECENT = 10
+
+    def __init__(self, channels: int, size: int, **options) -> None:
+        super().__init__(channels, size, **options)
+        self.seen: list[tuple[Tensor, Tensor]] = []
+
+    def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
+        super()._update_category_means(x, labels)
+        self.seen = [*self.seen, (x.mean((2, 3)), labels)][-self.RECENT :]
+
+    @property
+    def target_category(self) -> Tensor:
+        activation, labels = (torch.cat(parts) for parts in zip(*self.seen, strict=True))
+        information = label_information(activation, labels, self.category_means.shape[1])
+        return information.argmax(1)
+
+
+class LearnedLayer(MeanActivationLayer):
+    """A preference of each filter for each category, learned with everything else."""
+
+    GAIN = 50.0  # a preference moves by the learning rate a step: this lets it decide in time
+
+    def __init__(
+        self, channels: int, size: int, *, n_categories: int = 5, category_weight: float
+    ) -> None:
+        super().__init__(channels, size)
+        self.soft_weight = category_weight
+        self.preference = nn.Parameter(1e-3 * torch.randn(channels, n_categories))
+
+    @property
+    def target_category(self) -> Tensor:
+        return self.preference.detach().argmax(1)
+
+    def losses(self, labels: Tensor | None = None) -> Tensor:
+        belongs = (self.GAIN * self.preference).softmax(1).T[labels]
+        options = {"sharpness": self.sharpness, "scale": self.scale}
+        return super().losses(labels) + self.soft_weight * soft_category_loss(
+            self._maps, belongs, **options
+        )
+
+
+def label_information(activation: Tensor, labels: Tensor, n_categories: int) -> Tensor:
+    """Mutual information of "the filter is active" with "the image is of category k", in nats.
+
+    Active means above the filter's median. Categories on which it is active less often than
+    elsewhere count as −1.
+
+    Args:
+        activation: (N, C) floating.
+        labels: (N,) integer.
+        n_categories: K.
+
+    Returns:
+        (C, K).
+    """
+    active = (activation > activation.median(0).values).double()
+    member = nn.functional.one_hot(labels, n_categories).double()
+    both = active.T @ member / len(labels)
+    p_active, p_member = active.mean(0)[:, None], member.mean(0)
+    cells = [
+        (both, p_active * p_member),
+        (p_active - both, p_active * (1 - p_member)),
+        (p_member - both, (1 - p_active) * p_member),
+        (1 - p_active - p_member + both, (1 - p_active) * (1 - p_member)),
+    ]
+    total = sum(torch.special.xlogy(p, p / q.clamp_min(1e-12)) for p, q in cells)
+    return total.masked_fill(both <= p_active * p_member, -1)
+
+
+def soft_category_loss(x: Tensor, belongs: Tensor, *, sharpness: float, scale: Tensor) -> Tensor:
+    """`icnn.category_loss` with a probability (N, C) in place of "is of the filter's category"."""
+    n = x.shape[-1]
+    templates = part_templates(n, tau=1.0, dtype=x.dtype)
+    flat = (x * (sharpness / scale)[:, None, None]).flatten(-2)
+    log_posterior = (flat @ templates.flatten(1).T).log_softmax(-1)
+    peak = x.detach().flatten(-2).argmax(-1, keepdim=True)
+    surprises = -log_posterior.gather(-1, peak)[..., 0], -log_posterior[..., -1]
+    weights = belongs, 1 - belongs
+    means = [(s * w).sum() / w.sum() for s, w in zip(surprises, weights, strict=True)]
+    return sum(means) / 2
+
+
+def settling(trace: list[Tensor]) -> tuple[float, float]:
+    """How a filter's category behaved in training, over all filters.
+
+    Returns the share of filters that ended with the category they had after three tenths of the
+    steps (from there on the losses are in full), and the mean number of changes after that.
+    """
+    chosen = torch.stack(trace)[len(trace) * 3 // 10 :]
+    changes = (chosen[1:] != chosen[:-1]).sum(0).double()
+    return (chosen[0] == chosen[-1]).double().mean().item(), changes.mean().item()

@@ -1,0 +1,269 @@
+"""Hand out, grade and give feedback.
+
+`make release`, `make grade SUBMISSIONS=folder`, `make feedback`; see docs/teachers_guide.md.
+Grading can be interrupted and run again: what is done is not done again, unless a file or a source
+has changed; points that were given by hand stay.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import make_exercises
+import nbformat
+from grading.mend import Mended, Unreadable, mend, name_of, read, role
+from grading.sandbox import Limits, Sandbox, find
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_output
+
+SETS = sorted(path.stem for path in make_exercises.SOURCE.glob("*.ipynb"))
+COLUMNS = (
+    *("student", "set", "auto", "auto_max", "manual", "manual_max", "to_do", "warnings", "look_at"),
+    *("seconds", "file"),
+)
+
+
+def main() -> None:
+    """Do what the command line says."""
+    arguments = read_arguments()
+    try:
+        from grading.book import Book
+    except ImportError:
+        sys.exit('Grading needs nbgrader: pip install -e ".[instructor]"')
+    book = Book(arguments.course)
+    try:
+        {"release": release, "grade": grade, "feedback": feedback}[arguments.step](book, arguments)
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted. Run the same command again and it goes on from here.")
+
+
+def read_arguments() -> argparse.Namespace:
+    """The command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--course", type=Path, help="folder of the course; default: grading/")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    steps = parser.add_subparsers(dest="step", required=True)
+    kinds = {
+        "release": "write the student versions and enter the sets into the gradebook",
+        "grade": "grade a folder of notebooks",
+        "feedback": "write the pages for students, and the table",
+    }
+    parsers = {step: steps.add_parser(step, help=kinds[step], parents=[common]) for step in kinds}
+    grading = parsers["grade"]
+    limits, cores = Limits(), len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    grading.add_argument("submissions", type=Path)
+    grading.add_argument("--set", choices=SETS, help="all notebooks are of this set")
+    grading.add_argument("--again", action="store_true", help="also what is graded already")
+    grading.add_argument("--jobs", type=int, default=min(4, cores), help="how many at a time")
+    for name, text in (
+        ("seconds", "for one cell"),
+        ("total", "seconds for one notebook"),
+        ("memory", "bytes that one process may allocate"),
+        ("output", "characters that one cell may print"),
+    ):
+        default = getattr(limits, name)
+        grading.add_argument(f"--{name}", type=int, default=default, help=f"{text} ({default:,})")
+    return parser.parse_args()
+
+
+def release(book, _arguments) -> None:
+    """Write the student versions from the sources, and enter the sets into the gradebook."""
+    make_exercises.make(make_exercises.SOURCE, make_exercises.RELEASE)
+    for name in SETS:
+        book.register(name)
+    print(f"{len(SETS)} sets for students are in {make_exercises.RELEASE}; gradebook: {book.root}")
+
+
+def feedback(book, _arguments) -> None:
+    """Write all pages again, with the points that were given by hand, and the table."""
+    from grading.book import write_notebook
+
+    for student, name in book.graded():
+        path = book.path("autograded", student, name)
+        notebook = nbformat.read(path, as_version=4)
+        notes = notebook.metadata.grading.warnings
+        notebook.cells[0] = report(notes, book.points(student, name))
+        write_notebook(path, notebook)
+        book.feedback(student, name)
+    table(book)
+    print(f"The pages are in {book.root / 'feedback'}")
+
+
+def grade(book, arguments) -> None:
+    """Grade what is in a folder, and write the table."""
+    from grading.collect import collect
+
+    if not arguments.submissions.is_dir():
+        sys.exit(f"{arguments.submissions} is no folder; make grade SUBMISSIONS=folder")
+    limits = Limits(arguments.seconds, arguments.total, arguments.memory, arguments.output)
+    root = make_exercises.ROOT
+    solutions = [make_exercises.SOURCE, root / "tests", root / ".git"]
+    sandbox = find(limits, [*solutions, book.root, arguments.submissions.resolve()])
+    print(f"Student code: {sandbox.level}.")
+    sources = {name: source(name) for name in SETS}
+    functions = {name: answers(notebook) for name, notebook in sources.items()}
+    found = collect(arguments.submissions, functions, arguments.set)
+    for name in sorted({submission.set for submission in found.submissions}):
+        book.register(name)
+    begin = time.monotonic()
+    work = Work(book, sandbox, sources, arguments.again)
+    asyncio.run(work.all(found.submissions, arguments.jobs))
+    table(book)
+    print(
+        f"{work.graded} graded in {time.monotonic() - begin:.0f} s, {work.skipped} had been graded "
+        f"before, {len(work.failed)} could not be graded"
+    )
+    for problem in [*found.problems, *work.failed]:
+        print(f"  {problem}")
+    sys.exit(bool(work.failed))
+
+
+def source(name: str) -> NotebookNode:
+    """The teacher's notebook of a set."""
+    return nbformat.read(make_exercises.SOURCE / f"{name}.ipynb", as_version=4)
+
+
+def answers(notebook: NotebookNode) -> set[str]:
+    """The functions that a set asks for."""
+    return {name_of(cell) for cell in notebook.cells if role(cell) == "answer"}
+
+
+class Work:
+    """Grade submissions, several at a time; one that goes wrong does not stop the others."""
+
+    def __init__(self, book, sandbox: Sandbox, sources: dict, again: bool) -> None:
+        self.book, self.sandbox, self.sources, self.again = book, sandbox, sources, again
+        self.graded = self.skipped = 0
+        self.failed: list[str] = []
+
+    async def all(self, submissions: list, jobs: int) -> None:
+        """Grade all of them."""
+        turn = asyncio.Semaphore(max(1, jobs))
+
+        async def one(submission) -> None:
+            async with turn:
+                try:
+                    await self.one(submission)
+                except Exception as error:  # not the student's fault, so no grade
+                    text = f"{submission.student}, {submission.set}: {error!r}"
+                    self.failed.append(text)
+                    print(f"NOT GRADED {text}", flush=True)
+
+        async with asyncio.TaskGroup() as group:
+            for submission in submissions:
+                group.create_task(one(submission))
+
+    async def one(self, submission) -> None:
+        """Grade one submission, unless it has been graded as it is."""
+        from grading.execute import Run
+
+        student, name = submission.student, submission.set
+        data = submission.path.read_bytes()
+        made_from = digest(data, nbformat.writes(self.sources[name]).encode())
+        before = record(self.book.path("autograded", student, name))
+        if before.get("made_from") == made_from and not self.again:
+            self.skipped += 1
+            return
+        begin = time.monotonic()
+        self.book.keep(student, name, data)
+        try:
+            mended = mend(self.sources[name], read(data))
+            notes = await Run(mended.notebook, mended.blocked, self.sandbox).start()
+        except Unreadable as error:
+            mended = mend(self.sources[name], [])
+            notes = [
+                f"The file cannot be read as a notebook: {error}. There was nothing to grade, so "
+                "it has 0 points. The file is kept as it is: hand in a sound copy."
+            ]
+            fail_tests(mended, "The file that was handed in cannot be read.")
+        mended.notes = [*submission.notes, *mended.notes, *notes]
+        mended.notebook.metadata.grading = {
+            "made_from": made_from,
+            "warnings": mended.notes,
+            "look_at": mended.suspicions,
+            "seconds": round(time.monotonic() - begin, 1),
+            "file": submission.path.name,
+        }
+        mended.notebook.cells.insert(0, report(mended.notes))
+        self.book.save(student, name, mended.notebook)
+        self.graded += 1
+        points = self.book.points(student, name)
+        print(f"{student}, {name}: {points['auto']:g} of {points['auto_max']:g}", flush=True)
+
+
+def digest(*parts: bytes) -> str:
+    """What a grade was made from."""
+    return hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def record(path: Path) -> dict:
+    """What an earlier grading wrote down."""
+    if not path.exists():
+        return {}
+    return json.loads(path.read_text("utf-8"))["metadata"].get("grading", {})
+
+
+def fail_tests(mended: Mended, why: str) -> None:
+    """Let every test say why there is nothing to test."""
+    for cell in mended.notebook.cells:
+        if role(cell) == "test":
+            cell.outputs = [new_output("error", ename="Unreadable", evalue=why, traceback=[why])]
+
+
+def report(notes: list[str], points: dict | None = None) -> NotebookNode:
+    """What stands at the top of the page."""
+    lines = [f"- {escaped(note)}" for note in notes] or ["Nothing out of the ordinary."]
+    if points:
+        hand = f"{points['manual']:g} of {points['manual_max']:g}"
+        hand = "not marked yet" if points["to_do"] else hand
+        first = f"Tests: {points['auto']:g} of {points['auto_max']:g} points. Questions: {hand}."
+        lines = [first, "", *lines]
+    text = "\n".join(["**What happened when this was graded**", "", *lines])
+    return new_markdown_cell(text, id="grading-report")
+
+
+def escaped(text: str) -> str:
+    """Text of unknown origin, for markdown."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{c}" if c in "\\`*_{}[]$|" else c for c in text)
+
+
+def table(book) -> None:
+    """Show all grades, and write them to grades.csv."""
+    rows = []
+    for student, name in book.graded():
+        path = book.path("autograded", student, name)
+        noted = record(path)
+        rows.append(
+            {
+                **{"student": student, "set": name},
+                **book.points(student, name),
+                **{column: noted.get(column, "") for column in ("seconds", "file")},
+                "warnings": " ".join(noted.get("warnings", [])),
+                "look_at": "; ".join(noted.get("look_at", [])),
+            }
+        )
+    with (book.root / "grades.csv").open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"{'student':<30} {'set':<24} {'tests':>7} {'by hand':>8}  warnings")
+    for row in rows:
+        hand = "to do" if row["to_do"] else f"{row['manual']:g}/{row['manual_max']:g}"
+        tests = f"{row['auto']:g}/{row['auto_max']:g}"
+        print(f"{row['student']:<30} {row['set']:<24} {tests:>7} {hand:>8}  {row['warnings']}")
+        if row["look_at"]:
+            print(f"{'':<30} look at: {row['look_at']}")
+    print(f"The table is in {book.root / 'grades.csv'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,323 @@
+"""Put what a student wrote into the teacher's notebook, whatever became of the one handed out.
+
+Tests, set-up and pictures come from the source. Answers are found by nbgrader's mark, or else by
+the function that they define. Cells that a student added stay where they were.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import nbformat
+from make_exercises import METADATA, without_solutions
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.utils import compute_checksum
+
+from grading.borrowed import copied, is_stored, used
+
+MISSING = "Missing: {}."
+VERSIONS = "There were several versions of {}; the last one counts."
+FOUND_BY_NAME = "Without nbgrader's mark, found by the name of the function: {}."
+FOUND_BELOW = "Without text in its own cell, taken from below the question: {}."
+TEST_MISSING = "Tests that were missing; the originals were run: {}."
+TEST_CHANGED = "Tests that were changed; the originals were run: {}."
+
+
+class Unreadable(ValueError):
+    """The file is no notebook."""
+
+
+@dataclass(eq=False)
+class Cell:
+    """What is used of a student's cell."""
+
+    kind: str  # "code", "markdown" or "raw"
+    text: str
+    marks: tuple[str, ...] = ()  # nbgrader's grade_id
+    ids: tuple[str, ...] = ()  # those of Jupyter and Colab
+    attachments: dict = field(default_factory=dict)
+
+
+@dataclass
+class Mended:
+    """A notebook that can be run and graded."""
+
+    notebook: NotebookNode
+    notes: list[str] = field(default_factory=list)  # for student and teacher
+    blocked: dict[str, str] = field(default_factory=dict)  # test → why it is not run
+    suspicions: list[str] = field(default_factory=list)  # for the teacher only
+
+
+def read(data: bytes) -> list[Cell]:
+    """The cells of a file, as far as it has any; Unreadable otherwise."""
+    try:
+        content = json.loads(data.decode("utf-8-sig"))
+        if content.get("nbformat", 4) < 4:
+            content = nbformat.convert(nbformat.from_dict(content), 4)
+        return [read_cell(cell) for cell in content["cells"]]
+    except UnicodeDecodeError:
+        raise Unreadable("it is not text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"it is not JSON (line {error.lineno}: {error.msg})") from None
+    except Exception as error:  # a file of a student's can be anything
+        raise Unreadable(f"it is not a notebook ({type(error).__name__}: {error})") from None
+
+
+def read_cell(cell: dict) -> Cell:
+    """One cell; its source may be a string or a list of lines."""
+    source, metadata = cell.get("source", ""), cell.get("metadata") or {}
+    text = source if isinstance(source, str) else "".join(source)
+    # Half of a pair of UTF-16 can stand in JSON, but in no file.
+    text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
+    mark = metadata.get("nbgrader")
+    marks = (mark.get("grade_id"),) if isinstance(mark, dict) else ()
+    pictures = cell.get("attachments")
+    pictures = pictures if isinstance(pictures, dict) else {}
+    return Cell(cell["cell_type"], text, marks, (cell.get("id"), metadata.get("id")), pictures)
+
+
+def mend(source: NotebookNode, cells: list[Cell]) -> Mended:
+    """The source's notebook with a student's answers and own cells in it."""
+    return _Mending(source, cells).result()
+
+
+class _Mending:
+    """Which student's cell belongs where; `slots` are the cells that were handed out."""
+
+    def __init__(self, source: NotebookNode, cells: list[Cell]) -> None:
+        self.source, self.cells = source, cells
+        self.slots = [cell for cell in without_solutions(source).cells]
+        self.roles = [role(slot) for slot in self.slots]
+        self.names = [name_of(slot) for slot in self.slots]
+        self.match = {cell: self.slot_of(cell) for cell in cells}
+        self.noted: dict[str, list[str]] = defaultdict(list)  # sentence → names it is about
+        self.chosen: dict[int, Cell] = {}  # slot → the student's cell that is graded
+        self.gone: set[Cell] = set()  # stubs, and text that went into an answer
+        self.rivals: set[Cell] = set()  # other versions of an answer: shown, but not run
+        for slot, kind in enumerate(self.roles):
+            if kind == "answer":
+                self.choose_answer(slot)
+            elif kind == "text":
+                self.choose_text(slot)
+
+    def slot_of(self, cell: Cell) -> int | None:
+        """The slot that a cell was handed out in, by nbgrader's mark, its text or its id."""
+        marked = [i for i, name in enumerate(self.names) if name in cell.marks]
+        same = [i for i, slot in enumerate(self.slots) if plain(slot.source) == plain(cell.text)]
+        by_id = [i for i, slot in enumerate(self.slots) if slot.id in cell.ids]
+        return next(iter([*marked, *same, *by_id]), None)
+
+    def choose_answer(self, slot: int) -> None:
+        """The last cell that says more than the stub: one that defines it, or else a marked one."""
+        name = self.names[slot]
+        others = {self.names[i] for i, kind in enumerate(self.roles) if kind == "answer"} - {name}
+        pools = (
+            [cell for cell in self.cells if name in definitions(cell)],
+            [c for c in self.cells if self.match[c] == slot and not definitions(c) & others],
+            [cell for cell in self.cells if name in assignments(cell)],
+        )
+        filled = (pool for pool in pools if not all(self.is_stub(cell, slot) for cell in pool))
+        pool = next(filled, [*pools[0], *pools[1]])
+        self.choose(slot, pool)
+        if self.cells and not pool:
+            self.noted[MISSING].append(name)
+        if slot in self.chosen and name not in self.chosen[slot].marks:
+            self.noted[FOUND_BY_NAME].append(name)
+
+    def choose_text(self, slot: int) -> None:
+        """The last marked cell that is filled in, or else all text below the question."""
+        name = self.names[slot]
+        self.choose(slot, [cell for cell in self.cells if self.match[cell] == slot])
+        if slot in self.chosen:
+            return
+        here, found = None, []
+        for cell in self.cells:
+            here = here if self.match[cell] is None else self.match[cell]
+            if here in (slot - 1, slot) and self.match[cell] is None and cell.kind == "markdown":
+                found.append(cell)
+        if found:
+            pictures = {key: value for cell in found for key, value in cell.attachments.items()}
+            text = "\n\n".join(cell.text for cell in found)
+            self.chosen[slot] = Cell("markdown", text, attachments=pictures)
+            self.gone |= set(found)
+            self.noted[FOUND_BELOW].append(name)
+        elif self.cells and not any(self.match[cell] == slot for cell in self.cells):
+            self.noted[MISSING].append(name)
+
+    def choose(self, slot: int, pool: list[Cell]) -> None:
+        """Take the last cell of a pool that is not a stub."""
+        name = self.names[slot]
+        filled = [cell for cell in pool if not self.is_stub(cell, slot)]
+        self.gone |= set(pool) - set(filled)
+        self.rivals |= set(filled)
+        if filled:
+            self.chosen[slot] = filled[-1]
+            versions = len({"\n".join(plain(cell.text)) for cell in filled})
+            if versions > 1:
+                self.noted[VERSIONS].append(name)
+
+    def is_stub(self, cell: Cell, slot: int) -> bool:
+        """Whether a cell has no line that was not handed out there."""
+        return set(plain(cell.text)) <= set(plain(self.slots[slot].source))
+
+    def result(self) -> Mended:
+        """The notebook: ours, slot by slot, with what the student added."""
+        before, behind = self.additions()
+        tests = {name_of(cell): cell for cell in self.source.cells if role(cell) == "test"}
+        cells = [*behind[-1]]
+        for slot, kind in enumerate(self.roles):
+            cells += before[slot]
+            if kind in ("answer", "text"):
+                cells.append(self.answer(slot))
+            else:
+                cells.append(nbformat.from_dict(tests.get(self.names[slot], self.slots[slot])))
+            cells += behind[slot]
+        for number, cell in enumerate(cells):
+            cell.id = f"cell-{number}"
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        self.compare_tests()
+        notes = [text.format(", ".join(names)) for text, names in self.noted.items()]
+        mended = Mended(new_notebook(cells=cells, metadata=METADATA), notes)
+        self.look_for_borrowed(mended)
+        return mended
+
+    def additions(self) -> tuple[dict[int, list], dict[int, list]]:
+        """Slot → the student's own cells to put before it, and behind it."""
+        before, behind = defaultdict(list), defaultdict(list)
+        graded, here = set(self.chosen.values()), -1
+        for cell in self.cells:
+            slot = self.match[cell]
+            here = here if slot is None else slot
+            if cell in graded or not cell.text.strip():
+                continue
+            if cell in self.rivals:
+                behind[here].append(quoted(cell))
+            elif slot is None:
+                if cell not in self.gone:
+                    behind[here].append(added(cell))
+            elif self.is_stub(cell, slot) or self.is_handed_out(cell, slot):
+                continue
+            elif not self.roles[slot]:  # changed by the student: ours still comes after it
+                before[slot].append(added(cell))
+            elif self.roles[slot] == "answer":  # marked as one, but another cell defines it
+                later = self.chosen[slot] in self.cells[: self.cells.index(cell)]
+                (behind if later else before)[slot].append(added(cell))
+        return before, behind
+
+    def is_handed_out(self, cell: Cell, slot: int) -> bool:
+        """Whether a cell is as we gave it; a teacher who tries this out may hand in the source."""
+        ours = [self.slots[slot], *(c for c in self.source.cells if c.id == self.slots[slot].id)]
+        return plain(cell.text) in [plain(cell.source) for cell in ours]
+
+    def answer(self, slot: int) -> NotebookNode:
+        """The cell that is graded, with our mark; a cell with several answers stands only once."""
+        ours, theirs = nbformat.from_dict(self.slots[slot]), self.chosen.get(slot)
+        # The checksum of the stub: nbgrader gives 0 to a text that still has it.
+        ours.metadata.nbgrader.checksum = compute_checksum(ours)
+        if theirs:
+            first = next(i for i, cell in self.chosen.items() if cell is theirs)
+            ours.source = theirs.text
+            if theirs.attachments and ours.cell_type == "markdown":
+                ours.attachments = nbformat.from_dict(theirs.attachments)
+            if first != slot:
+                ours.source = f"# Your {self.names[slot]} stands above, with {self.names[first]}."
+        return ours
+
+    def compare_tests(self) -> None:
+        """Note tests that were changed or are missing; ours are run in any case."""
+        tests = [slot for slot, kind in enumerate(self.roles) if kind == "test"]
+        there = {slot: [c for c in self.cells if self.match[c] == slot] for slot in tests}
+        for slot, cells in there.items():
+            if self.cells and not cells:
+                self.noted[TEST_MISSING].append(self.names[slot])
+            elif any(not self.is_handed_out(cell, slot) for cell in cells):
+                self.noted[TEST_CHANGED].append(self.names[slot])
+
+    def look_for_borrowed(self, mended: Mended) -> None:
+        """Keep answers that are icnn's own from being run as the student's."""
+        code = [cell for cell in self.cells if cell.kind == "code"]
+        for slot, cell in self.chosen.items():
+            name = self.names[slot]
+            if self.roles[slot] != "answer":
+                continue
+            if own := used(name, cell.text, [other.text for other in code]):
+                why = (
+                    f"{name} hands in icnn's own {own}. It is right, but it is not yours: 0 points"
+                )
+                mended.notes.append(f"{why}.")
+                test = next(i for i in range(slot, len(self.roles)) if self.roles[i] == "test")
+                mended.blocked[self.names[test]] = f"{why}."
+            elif own := copied(name, cell.text):
+                mended.suspicions.append(f"{name} is, but for names, the code of icnn's {own}")
+
+
+def role(cell: NotebookNode) -> str:
+    """What a cell is to nbgrader: "answer", "text" or "test"; else empty."""
+    mark = cell.metadata.get("nbgrader", {})
+    if mark.get("solution"):
+        return "text" if mark.get("grade") else "answer"
+    return "test" if mark.get("grade") else ""
+
+
+def name_of(cell: NotebookNode) -> str:
+    """The grade_id, or else the id."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
+
+
+def plain(text: str) -> list[str]:
+    """The lines that say something, without spaces at their ends."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def statements(cell: Cell) -> list[ast.stmt]:
+    """The top level of a cell; magics and lines that IPython understands are left out."""
+    if cell.kind != "code":
+        return []
+    try:
+        return ast.parse(re.sub(r"(?m)^\s*[%!?].*$", "", cell.text)).body
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+
+
+def definitions(cell: Cell) -> set[str]:
+    """The functions and classes that a cell defines; by their first lines if it is no Python."""
+    if body := statements(cell):
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        return {statement.name for statement in body if isinstance(statement, kinds)}
+    text = cell.text if cell.kind == "code" else ""
+    return set(re.findall(r"^(?:def|class) (\w+)", text, re.M))
+
+
+def assignments(cell: Cell) -> set[str]:
+    """The names that a cell binds otherwise: `f = …` and `from … import f`."""
+    found: set[str] = set()
+    for statement in statements(cell):
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            found |= {alias.asname or alias.name for alias in statement.names}
+        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            found |= {node.id for node in ast.walk(statement) if is_stored(node)}
+    return found
+
+
+def added(cell: Cell) -> NotebookNode:
+    """A cell of the student's own, to be run where it stands."""
+    make = new_code_cell if cell.kind == "code" else new_markdown_cell
+    result = make(cell.text, metadata={"student": "added"})
+    if cell.attachments and result.cell_type == "markdown":
+        result.attachments = nbformat.from_dict(cell.attachments)
+    return result
+
+
+def quoted(cell: Cell) -> NotebookNode:
+    """A cell that is shown, but not run."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", cell.text)), default=0))
+    text = (
+        f"**Not graded: another version of this cell is.**\n\n{fence}python\n{cell.text}\n{fence}"
+    )
+    return new_markdown_cell(text, metadata={"student": "not graded"})

@@ -1,0 +1,113 @@
+"""What keeps a student's code from the network, from other people's work and from the machine.
+
+Linux can give a process its own network, processes and mounts without root ("namespaces"). Where
+that is not allowed, weaker levels are left; `find` takes the strongest that works and says which.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+UNSHARE = ["unshare", "--user", "--map-root-user", "--net"]
+LEVELS = {
+    "no network, no other processes, solutions and submissions hidden, files read-only": (
+        [*UNSHARE, "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"],
+        ["/", str(ROOT)],
+    ),
+    "no network, no other processes, solutions and submissions hidden, project read-only": (
+        [*UNSHARE, "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"],
+        [str(ROOT)],
+    ),
+    "no network; student code can read and write files as you can": (UNSHARE, None),
+    "networking off for Python's own sockets only; student code can do all that you can": (
+        [],
+        None,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use.
+
+    Attributes:
+        seconds: for one cell, computing or asleep.
+        total: seconds for all cells together.
+        memory: bytes that one process may allocate.
+        output: characters that one cell may print; pictures may have ten times as many.
+    """
+
+    seconds: int = 60
+    total: int = 300
+    memory: int = 2 * 10**9
+    output: int = 100_000
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """How kernels are started. `level` says in words what they cannot do."""
+
+    level: str
+    limits: Limits
+    hidden: tuple[Path, ...]
+
+    def command(self, *command: str) -> list[str]:
+        """The command, tied up."""
+        prefix, frozen = LEVELS[self.level]
+        limits = {
+            "RLIMIT_CORE": 0,
+            "RLIMIT_FSIZE": 10**8,  # one file
+            "RLIMIT_CPU": self.limits.total + 60,  # if the grader itself is killed
+        }
+        if sys.platform == "linux":  # elsewhere it would count what is merely reserved
+            limits["RLIMIT_DATA"] = self.limits.memory
+        settings = {
+            "mounts": frozen is not None,
+            "frozen": frozen or [],
+            "hidden": [str(path) for path in self.hidden if path.is_dir() and not needed(path)],
+            "limits": limits,
+        }
+        kernel = str(Path(__file__).with_name("kernel.py"))
+        return [*prefix, sys.executable, kernel, json.dumps(settings), *command]
+
+
+def needed(folder: Path) -> bool:
+    """Whether Python or the project lies in a folder."""
+    return any(Path(place).is_relative_to(folder) for place in (ROOT, sys.prefix))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Environment variables for student code: none of yours except the path; home is `folder`."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+    paths = [ROOT / "tools" / "offline", ROOT]
+    return {
+        **kept,
+        **dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), str(folder)),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "GOMP_SPINCOUNT": "0",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def find(limits: Limits, hidden: list[Path]) -> Sandbox:
+    """The strongest sandbox that works here."""
+    for level in LEVELS:
+        sandbox = Sandbox(level, limits, tuple(hidden))
+        with tempfile.TemporaryDirectory() as folder:
+            touch = f"open({os.path.join(folder, 'x')!r}, 'w')"
+            try:
+                command = sandbox.command(sys.executable, "-c", touch)
+                if not subprocess.run(command, cwd=folder, capture_output=True).returncode:
+                    return sandbox
+            except OSError:
+                continue  # there is no unshare
+    raise RuntimeError("student code cannot be started here, not even without a sandbox")

@@ -1,0 +1,188 @@
+"""Run the experiments of lesson 10 and write their tables: `make rethink`.
+
+Three quarters of an hour on one core. Rows are written when a run ends, so an interrupted command
+goes on where it was. The networks of `icnn.networks.CONFIGURATIONS` are trained with lesson 8's
+short recipe; everything else is measured on the shipped networks of lesson 5.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")
+
+import torch
+
+import icnn
+from icnn._files import DATA, write_checksums
+from icnn.network import VARIANTS, small_cnn
+from icnn.rethink import assignment, faithfulness, familiarity, networks, redundancy, transfer
+from icnn.rethink.auroc import auroc
+
+FOLDER = DATA / "rethink"
+SEEDS = (0, 1, 2)
+EXPLAINED = 120  # test pictures
+
+
+def train_and_measure(name: str, seed: int) -> Iterator[list]:
+    """One network of `networks.CONFIGURATIONS`, measured on validation and on test pictures."""
+    model, start = networks.build(name, seed=seed), time.perf_counter()
+    recipe = networks.CONFIGURATIONS[name].recipe
+    train = icnn.data.creatures("train").subset(slice(0, recipe.images))
+    validation = icnn.data.creatures("validation")
+    few = validation.subset(slice(0, 500))
+    options = {"epochs": recipe.epochs, "batch_size": networks.BATCH, "seed": seed}
+    icnn.fit(model, train, few, **options, progress=False)
+    seconds = time.perf_counter() - start
+    trace = getattr(model.layer, "trace", None)
+    settled = assignment.settling(trace) if trace else (float("nan"),) * 2
+    beta = getattr(model.layer, "beta", torch.tensor(torch.nan))
+    more = [*settled, float(torch.as_tensor(beta).mean()), seconds]
+    for split, data in (("validation", validation), ("test", icnn.data.creatures("test"))):
+        yield [split, *redundancy.measure(model, data).values(), *more]
+
+
+def network(variant: str, seed: int) -> icnn.SmallCNN:
+    """A shipped network, or one that was never trained."""
+    if variant == "untrained":
+        return small_cnn("plain", seed=seed).eval()
+    return icnn.checkpoints.load(variant, seed)
+
+
+def learn_dino(variant: str, seed: int) -> Iterator[list]:
+    for shots, row in transfer.transfer(network(variant, seed)).items():
+        yield [shots, *row]
+
+
+def know_strangers(variant: str, seed: int) -> Iterator[list]:
+    """AUROC of familiar against unfamiliar pictures, on two halves: to choose on, and to report."""
+    judge = familiarity.Familiarity(network(variant, seed), icnn.data.creatures("train"))
+    known = [judge.scores(icnn.data.creatures(s).floats()) for s in ("validation", "test")]
+    for shift in familiarity.SHIFTS:
+        strange = judge.scores(familiarity.unfamiliar(shift))
+        for score in strange:
+            halves = strange[score][::2], strange[score][1::2]
+            pairs = zip(known, halves, strict=True)
+            yield [shift, score, *(auroc(one[score], half) for one, half in pairs)]
+
+
+def test_explanations(variant: str, seed: int) -> Iterator[list]:
+    model, test = network(variant, seed), icnn.data.creatures("test").subset(slice(0, EXPLAINED))
+    for (fill, method), area in faithfulness.deletion_areas(model, test.floats()).items():
+        yield ["deletion", fill, method, area, float("nan")]
+    names = faithfulness.named_filters(model, icnn.data.creatures("validation"))
+    which, loss, claims = faithfulness.erasure_claims(model, test, names)
+    for method, claim in claims.items():
+        yield ["erasure", "empty scene", method, *faithfulness.agreement(which, loss, claim)]
+
+
+class Table:
+    """A CSV file whose rows start with a name and a seed; each of them is done once."""
+
+    def __init__(
+        self, name: str, work: Callable[[str, int], Iterator[list]], rows: list[str], header: list
+    ) -> None:
+        self.path, self.work, self.rows = FOLDER / f"{name}.csv", work, rows
+        self.header = header
+
+    def fill(self) -> None:
+        """Do what is missing."""
+        if not self.path.exists():
+            self.write([self.header])
+        with self.path.open(newline="", encoding="utf-8") as file:
+            done = {(row[0], row[1]) for row in csv.reader(file)}
+        for seed in SEEDS:
+            for name in self.rows:
+                if (name, str(seed)) not in done:
+                    start = time.perf_counter()
+                    self.write([[name, seed, *map(rounded, row)] for row in self.work(name, seed)])
+                    print(f"{self.path.stem}: {name}, {seed}: {time.perf_counter() - start:.0f} s")
+
+    def write(self, lines: list[list]) -> None:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(lines)
+
+
+def rounded(value: object) -> object:
+    return f"{value:.4f}" if isinstance(value, float) else value
+
+
+SHIPPED = list(VARIANTS)
+TABLES = [
+    Table(
+        "runs",
+        train_and_measure,
+        list(networks.CONFIGURATIONS),
+        [
+            "configuration",
+            "seed",
+            "split",
+            *redundancy.MEASURES,
+            "settled",
+            "changes",
+            "beta",
+            "seconds",
+        ],
+    ),
+    Table(
+        "transfer",
+        learn_dino,
+        [*SHIPPED, "untrained"],
+        ["network", "seed", "shots", "auroc", "penalty"],
+    ),
+    Table(
+        "familiarity",
+        know_strangers,
+        SHIPPED,
+        ["network", "seed", "shift", "score", "auroc to choose", "auroc"],
+    ),
+    Table(
+        "faithfulness",
+        test_explanations,
+        SHIPPED,
+        ["network", "seed", "test", "fill", "method", "value", "first"],
+    ),
+]
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for table in TABLES:
+        table.fill()
+    versions = ", ".join(f"{name} {version(name).split('+')[0]}" for name in ("torch", "captum"))
+    (FOLDER / "README.md").write_text(
+        README.format(
+            versions=f"Python {platform.python_version()}, {versions}",
+            full=networks.FULL,
+            short=networks.SHORT,
+            explained=EXPLAINED,
+            seeds=", ".join(map(str, SEEDS)),
+        ),
+        encoding="utf-8",
+    )
+    write_checksums(FOLDER)
+
+
+README = """# The experiments of lesson 10
+
+Made by `make rethink` ({versions}) with the code of `icnn.rethink`; seeds {seeds}.
+
+- `runs.csv`: one network of `icnn.networks.CONFIGURATIONS` a row and split, trained on the first
+  {images} training pictures for {epochs} epochs. Dead filters are left out of the means.
+- `transfer.csv`: dino against the five categories from a few examples of each, on the features of
+  the shipped networks; mean AUROC over 20 draws; the penalty was chosen on validation pictures.
+- `familiarity.csv`: AUROC of test pictures against every second unfamiliar picture (`auroc`), and
+  of validation pictures against the others (`auroc to choose`).
+- `faithfulness.csv`: {explained} test pictures. `deletion`: mean probability of the predicted
+  category while squares are taken away. `erasure`: correlation of what a part is said to add to
+  the score with what erasing it takes away, and how often the `first` part is the same.
+"""
+
+if __name__ == "__main__":
+    main()
