@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-Value = int | float | str
-State = dict[str, Value]
+State = dict[str, Any]
 
 
 class Picture(NamedTuple):
@@ -31,11 +30,12 @@ class Slider:
     value: float
     step: float = 1
 
-    def clip(self, value: Value, state: State) -> Value:
+    def clip(self, value: float, state: State) -> float:
         """The nearest value that the control can have."""
         return min(max(value, self.low), self.top(state))
 
     def top(self, state: State) -> float:
+        """The largest value, given the others."""
         return self.high(state) if callable(self.high) else self.high
 
 
@@ -48,29 +48,45 @@ class Choice:
     options: tuple[str, ...]
     value: str
 
-    def clip(self, value: Value, state: State) -> Value:
+    def clip(self, value: str, state: State) -> str:
         """The value itself, or the first option."""
         return value if value in self.options else self.options[0]
 
 
+def _nothing_else(state: State, moved: str) -> State:
+    return state
+
+
 @dataclass(frozen=True)
 class Explorer:
-    """Controls in the order in which they are shown, and `draw(**values)`.
+    """Controls in the order in which they are shown, and `draw(**state)`.
 
-    The picture of any values is the same wherever and in whatever order they were chosen.
+    The picture of a state is the same wherever and in whatever order its values were chosen.
+
+    Attributes:
+        name: of the function in `icnn.explore`.
+        controls: their names are those of the arguments of `draw`.
+        draw: the picture of a state.
+        hidden: values of the state that no control shows directly.
+        follow: the state after the control of that name was moved; other values may follow it.
+        subject: what the picture shows, in words without numbers; only where these may differ a
+            little from machine to machine, so that the notebook tests must not compare them.
     """
 
     name: str
     controls: tuple[Slider | Choice, ...]
     draw: Callable[..., Picture]
+    hidden: State = field(default_factory=dict)
+    follow: Callable[[State, str], State] = _nothing_else
+    subject: str = ""
 
     def start(self) -> State:
         """The values before anybody touched a control."""
-        return {control.name: control.value for control in self.controls}
+        return {control.name: control.value for control in self.controls} | self.hidden
 
-    def valid(self, state: State) -> State:
-        """The nearest state that the controls can show; later controls follow earlier ones."""
-        found = dict(state)
-        for control in self.controls:
-            found[control.name] = control.clip(found[control.name], found)
-        return found
+    def move(self, state: State, name: str, value: Any) -> State:
+        """The state after one control was moved: values that became impossible go to the nearest."""
+        moved = state | {name: value}
+        for control in self.controls:  # later controls follow earlier ones
+            moved[control.name] = control.clip(moved[control.name], moved)
+        return self.follow(moved, name)

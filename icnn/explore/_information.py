@@ -1,93 +1,127 @@
-"""Mutual-information explorer: place the spots of four maps yourself. Used in lesson 2."""
+"""Mutual-information explorer: change four small maps unit by unit. Used in lesson 2."""
 
 from __future__ import annotations
 
 import math
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 import icnn
 from icnn import show
-from icnn.explore._explorer import Explorer, Picture, Slider
+from icnn.explore._explorer import Choice, Explorer, Picture, Slider, State
+from icnn.information import log_likelihood, log_marginal
 
-SIDE = 7  # of the maps, as in lesson 2
+N = 3  # side of the maps
 IMAGES = 4
-WIDTH = 1.28  # twice the variance of a spot, as in lesson 2
-SHIFT = 3  # rows and columns from a spot to the second one, around the edge, as in lesson 2
+LOUDEST = 4.0
+Maps = tuple[tuple[float, ...], ...]  # four maps, each row by row
 
 
-def example_maps(places: list[int], heights: list[float], second: float) -> torch.Tensor:
-    """Maps (N, n, n): a spot at each row-major place, and a second one `second` times as high."""
-    axis = torch.arange(SIDE, dtype=torch.float64)
-    maps = []
-    for place, height in zip(places, heights, strict=True):
-        row, column = divmod(place, SIDE)
-        first = _spot(axis, row, column)
-        other = _spot(axis, (row + SHIFT) % SIDE, (column + SHIFT) % SIDE)
-        maps.append(height * (first + second * other))
-    return torch.stack(maps)
+def _spots(*places: int | None) -> Maps:
+    """One map for each place, with a spot of 3 there; None is a silent map."""
+    return tuple(tuple(3.0 if i == place else 0.0 for i in range(N * N)) for place in places)
 
 
-def draw(tau: float, second: float, **spots: float) -> Picture:
-    """Four maps above, H(T) below, cut into what is known and the two doubts of equation 5."""
-    places = [int(spots[f"place{i}"]) for i in range(1, IMAGES + 1)]
-    heights = [float(spots[f"height{i}"]) for i in range(1, IMAGES + 1)]
-    x = example_maps(places, heights, second)
-    templates = icnn.part_templates(SIDE, tau=tau, dtype=torch.float64)
-    prior = icnn.template_prior(SIDE, dtype=torch.float64)
-    scores = icnn.fitness(x[:, None], templates)
-    doubt, whether, where = (float(term) for term in icnn.entropy_terms(scores, prior))
-    known = abs(float(icnn.mutual_information(scores, prior)))  # 0 may come out as −0
+STARTS: dict[str, Maps] = {
+    "four places": _spots(0, 2, 6, 8),
+    "the same place": _spots(4, 4, 4, 4),
+    "two silent": _spots(0, 8, None, None),
+    "two spots each": tuple(
+        tuple(max(pair) for pair in zip(*two, strict=True))
+        for two in zip(_spots(0, 2, 6, 8), _spots(4, 4, 4, 4), strict=True)
+    ),
+    "all silent": _spots(None, None, None, None),
+}
 
-    fig = Figure(figsize=(8, 3.6), layout="none")
-    for i, values in enumerate(x):
-        axes = fig.add_axes((0.03 + 0.245 * i, 0.44, 0.21, 0.47))
-        show.maps(axes, values, limit=1.5, title=f"image {i + 1}")
-    axes = fig.add_axes((0.03, 0.2, 0.94, 0.13))
-    left = 0.0
-    pieces = {"MI: known": known, "unsure whether": whether, "unsure where": where}
-    colours = (show.COLOURS[0], show.COLOURS[1], "0.8")
-    for (label, width), colour in zip(pieces.items(), colours, strict=True):
-        axes.barh(0, width, left=left, color=colour, label=f"{label} {width:.2f}")
-        left += width
-    axes.axvline(math.log(IMAGES), color="black", ls="--", lw=1.5, label="bound for MI: ln 4")
-    axes.set(xlim=(0, doubt), yticks=[], xlabel=f"nats; the bar is H(T) = ln 50 = {doubt:.2f}")
-    axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 0.9), fontsize=9)
 
-    at = ", ".join(f"{divmod(p, SIDE)} height {h:g}" for p, h in zip(places, heights, strict=True))
+def score(maps: Maps) -> tuple[Tensor, Tensor]:
+    """Fitness (4, 1, 10) and prior (10,) of four maps, at τ = 1 and β = 4, float64."""
+    x = torch.tensor(maps, dtype=torch.float64).view(len(maps), 1, N, N)
+    return icnn.fitness(x, icnn.part_templates(N, tau=1.0, dtype=x.dtype)), icnn.template_prior(
+        N, dtype=x.dtype
+    )
+
+
+def draw(start: str, image: int, row: int, column: int, activation: float, maps: Maps) -> Picture:
+    """The maps, what one believes on being shown each, and H(T) cut as in equation 5."""
+    s, prior = score(maps)
+    mi = abs(float(icnn.mutual_information(s, prior)))  # 0 may come out as −0
+    doubt, whether, where = (float(term) for term in icnn.entropy_terms(s, prior))
+    belief = (prior.log() + log_likelihood(s) - log_marginal(s, prior)[..., None]).exp()[:, 0]
+
+    fig = Figure(figsize=(7.6, 5.4), layout="none")
+    grid = fig.add_gridspec(
+        *(3, IMAGES),
+        height_ratios=(1, 1, 0.3),
+        **{"left": 0.06, "right": 0.99, "top": 0.94, "bottom": 0.1, "hspace": 0.32},
+    )
+    for b, values in enumerate(maps):
+        above, below = (fig.add_subplot(grid[line, b]) for line in (0, 1))
+        x, seen = torch.tensor(values).view(N, N), belief[b, :-1].view(N, N)
+        show.maps(above, x, title=f"map {b + 1}", limit=LOUDEST, numbers=True)
+        nowhere = f"nowhere: {float(belief[b, -1]):.2f}"
+        show.maps(below, seen.round(decimals=2), title=nowhere, limit=1, numbers=True)
+        if b == 0:
+            above.set_ylabel("activation")
+            below.set_ylabel("p(T | map)")
+        if b + 1 == image:
+            above.plot(column, row, "s", ms=30, mfc="none", mec=show.COLOURS[5], mew=3)
+    _bar(fig.add_subplot(grid[2, :]), mi, whether, where, doubt)
+
     alt = (
-        f"Four 7 by 7 maps with spots at {at}, second spots {second:g} times as high; below, a bar "
-        f"of {doubt:.2f} nats cut into MI {known:.2f}, unsure whether {whether:.2f}, unsure where "
-        f"{where:.2f}; a line at ln 4 = {math.log(IMAGES):.2f}, which MI cannot pass"
+        f"Four 3 by 3 maps; below each, how likely every place and 'nowhere' is when it is shown; "
+        f"below, a bar of H(T) = {doubt:.2f} nats cut into told {mi:.2f}, unsure whether "
+        f"{whether:.2f}, unsure where {where:.2f}. Framed: map {image}, unit ({row}, {column}), "
+        f"activation {activation:g}"
     )
     numbers = (
-        f"MI {known:.3f} = H(T) {doubt:.3f} − whether {whether:.3f} − where {where:.3f} nats "
-        f"· bound ln 4 = {math.log(IMAGES):.3f}"
+        f"MI {mi:.3f} = H(T) {doubt:.3f} − whether {whether:.3f} − where {where:.3f} nats "
+        f"· bound ln {IMAGES} = {math.log(IMAGES):.3f}"
     )
     return Picture(fig, alt, numbers)
 
 
-def _spot(axis: torch.Tensor, row: int, column: int) -> torch.Tensor:
-    return torch.exp(-((axis[:, None] - row) ** 2 + (axis - column) ** 2) / WIDTH)
+def _bar(axes: Axes, mi: float, whether: float, where: float, doubt: float) -> None:
+    """H(T) in three pieces, as in the lesson, and the line that MI cannot pass."""
+    left = 0.0
+    pieces = (("told: MI", mi, "white"), ("whether", whether, "black"), ("where", where, "black"))
+    for (name, width, ink), colour in zip(
+        pieces, (show.COLOURS[0], show.COLOURS[1], "0.8"), strict=True
+    ):
+        axes.barh(0, width, left=left, color=colour)
+        if width > 0.25:
+            axes.text(left + width / 2, 0, name, ha="center", va="center", color=ink)
+        left += width
+    bound = math.log(IMAGES)
+    axes.plot([bound, bound], [-0.4, 0.5], color="black", ls="--", lw=1.5)
+    axes.text(bound, 0.55, f"bound for MI: ln {IMAGES}", ha="center", va="bottom", fontsize=10)
+    axes.set(xlim=(0, doubt), ylim=(-0.4, 0.5), yticks=[], xlabel="nats; the bar is H(T) = ln 10")
+    axes.spines[["top", "left", "right"]].set_visible(False)
 
 
-def _pair(i: int, place: int) -> tuple[Slider, Slider]:
-    return (
-        Slider(f"place{i}", f"place {i}", 0, SIDE**2 - 1, place),
-        Slider(f"height{i}", f"height {i}", 0.0, 1.5, 1.0, 0.1),
-    )
+def follow(state: State, moved: str) -> State:
+    """Write the activation into the maps, or read it out of the chosen unit."""
+    maps = STARTS[state["start"]] if moved == "start" else state["maps"]
+    which, unit = state["image"] - 1, state["row"] * N + state["column"]
+    if moved != "activation":
+        return state | {"maps": maps, "activation": maps[which][unit]}
+    changed = (*maps[which][:unit], state["activation"], *maps[which][unit + 1 :])
+    return state | {"maps": (*maps[:which], changed, *maps[which + 1 :])}
 
 
 EXPLORER = Explorer(
     "information",
     (
-        *_pair(1, 8),
-        *_pair(2, 12),
-        *_pair(3, 24),
-        *_pair(4, 38),
-        Slider("second", "second spot", 0.0, 1.0, 0.0, 0.1),
-        Slider("tau", "τ", 0.5, 10.0, 5.0, 0.5),
+        Choice("start", "start from", tuple(STARTS), "four places"),
+        Slider("image", "map", 1, IMAGES, 1),
+        Slider("row", "row", 0, N - 1, 0),
+        Slider("column", "column", 0, N - 1, 0),
+        Slider("activation", "activation", 0.0, LOUDEST, 3.0, 0.5),
     ),
     draw,
+    hidden={"maps": STARTS["four places"]},
+    follow=follow,
 )

@@ -17,27 +17,27 @@ LEFT_AT: dict[str, State] = {}  # the last values of each explorer in this kerne
 
 def show(explorer: Explorer) -> None:
     """Show an explorer at the values it was left at, or its picture where there are no widgets."""
-    state = explorer.valid({**explorer.start(), **LEFT_AT.get(explorer.name, {})})
+    state = LEFT_AT.get(explorer.name) or explorer.start()
     picture = explorer.draw(**state)
     labels = ", ".join(control.label for control in explorer.controls)
     try:
         import ipywidgets
     except ImportError:
         hint = f"This picture has controls ({labels}) where ipywidgets is installed."
-        display(static(picture, hint), raw=True)
+        display(static(explorer, picture, hint), raw=True)
         return
-    widget = _widget(ipywidgets, explorer, state, picture)
     # Programs that know widgets show the widget; all others, and saved pages, show the picture.
-    bundle = widget._repr_mimebundle_()
+    bundle = _widget(ipywidgets, explorer, state, picture)._repr_mimebundle_()
     hint = f"Run this cell in JupyterLab for the controls: {labels}."
-    display({**bundle, **static(picture, hint)}, raw=True)
+    display({**bundle, **static(explorer, picture, hint)}, raw=True)
 
 
-def static(picture: Picture, hint: str) -> dict[str, str]:
-    """The picture, its numbers and a hint as html and as text."""
+def static(explorer: Explorer, picture: Picture, hint: str) -> dict[str, str]:
+    """The picture, its numbers and a hint as html; as text, only what is the same everywhere."""
+    words = [explorer.subject] if explorer.subject else [picture.alt, picture.numbers]
     return {
         "text/html": f"{tag(picture)}{_paragraph(picture.numbers)}{_paragraph(hint)}",
-        "text/plain": f"{picture.alt}\n{picture.numbers}\n{hint}",
+        "text/plain": "\n".join([*words, hint]),
     }
 
 
@@ -50,27 +50,26 @@ def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture):
     inputs = {c.name: _control(ipywidgets, c, state) for c in explorer.controls}
     image = ipywidgets.HTML(tag(picture)).add_class("icnn-picture")
     numbers = ipywidgets.HTML(_paragraph(picture.numbers)).add_class("icnn-number")
-    settling = False
+    settling = False  # whether we move the controls ourselves
 
-    def update(_change) -> None:
-        nonlocal settling
-        if settling:  # a control that we moved ourselves, below
+    def move(name: str, value) -> None:
+        nonlocal state, settling
+        if settling:
             return
+        state = LEFT_AT[explorer.name] = explorer.move(state, name, value)
         settling = True
         try:
-            now = explorer.valid({name: widget.value for name, widget in inputs.items()})
             for control in explorer.controls:
                 if isinstance(control, Slider):
-                    inputs[control.name].max = control.top(now)
-                inputs[control.name].value = now[control.name]
+                    inputs[control.name].max = control.top(state)
+                inputs[control.name].value = state[control.name]
         finally:
             settling = False
-        LEFT_AT[explorer.name] = now
-        drawn = explorer.draw(**now)
+        drawn = explorer.draw(**state)
         image.value, numbers.value = tag(drawn), _paragraph(drawn.numbers)
 
-    for widget in inputs.values():
-        widget.observe(update, "value")
+    for name, widget in inputs.items():
+        widget.observe(lambda change, name=name: move(name, change.new), "value")
     row = ipywidgets.Layout(flex_flow="row wrap", width="100%")
     controls = ipywidgets.Box([*inputs.values()], layout=row)
     return ipywidgets.VBox([controls, image, numbers]).add_class("icnn-explorer")
