@@ -167,12 +167,23 @@ def images(pictures: Sequence[np.ndarray], titles: Sequence[str] = (), *, column
     return fig, grid.flat[: len(pictures)]
 
 
-def overlay(axes: Axes, picture: np.ndarray, values: np.ndarray, *, title: str = "") -> None:
-    """Draw an image darkened where a map (n, n) over it is low; the map is scaled up smoothly."""
+def overlay(
+    axes: Axes,
+    picture: np.ndarray,
+    values: np.ndarray,
+    *,
+    title: str = "",
+    limit: float | None = None,
+) -> None:
+    """Draw an image darkened where a map (n, n) over it is low; the map is scaled up smoothly.
+
+    What has 0.7 of `limit`, by default of the map's largest value, is not darkened at all.
+    """
     image(axes, picture, title=title)
     values = np.asarray(values, dtype=float)
     height, width = np.asarray(picture).shape[-2:]
-    bright = np.clip(values / max(0.7 * float(values.max()), 1e-12), 0, 1)
+    limit = limit or float(values.max())
+    bright = np.clip(values / max(0.7 * limit, 1e-12), 0, 1)
     shade = np.zeros((*values.shape, 4))
     shade[..., 3] = 0.72 * (1 - bright)
     axes.imshow(shade, extent=(0, width, height, 0), interpolation="bilinear")

@@ -21,21 +21,21 @@ from icnn.explore.recording import FOLDER, IMAGES, NAME, VARIANTS
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # ranks of the recorded filters, by tracking at the end
 README = """# A recording of a training
 
-`{name}`: what five filters of the lessons' network answer to the first {images} test pictures before
-training and after each of its {epochs} epochs, for {variants}, made by `make recording`
-(Python {python}, torch {torch}). The networks are seed 0 of `checkpoints/`, trained again;
-`icnn.explore.recording.Recording` says what each array is.
+`{name}`: what five filters of the lessons' network answer to the first {images} test pictures,
+before training and after each of its {epochs} epochs, for {variants},
+made by `make recording` (Python {python}, torch {torch}). The networks are seed 0 of
+`checkpoints/`, trained again; `icnn.explore.recording.Recording` says what each array is.
 
-The five filters, numbers {filters}, are the best, the one at a quarter, the middle one, the one at
-three quarters and the worst by part tracking in the interpretable network after its last epoch. The
-same five are shown in all networks, which start from the same weights. Tracking and accuracy are
-measured on the validation pictures; the test pictures are only looked at. Maps are kept as whole
-numbers from 0 to 255.
+The five filters, numbers {filters}, are the best, the one at a quarter, the middle one,
+the one at three quarters and the worst by part tracking in the interpretable network after its last
+epoch. The same five are shown in all networks, which start from the same weights. Tracking and
+accuracy are measured on the validation pictures; the test pictures are only looked at. Maps are kept
+as whole numbers from 0 to 255.
 """
 
 
 def record(variant: str) -> dict[str, np.ndarray]:
-    """Train one network; maps (E, F, I, n, n), part and tracking (E, F) of all filters, accuracy."""
+    """Train one network; the arrays of a `Recording`, for one variant and all its filters."""
     train, validation = icnn.data.creatures("train"), icnn.data.creatures("validation")
     shown = icnn.data.creatures("test").subset(slice(0, IMAGES)).floats()
     model = icnn.small_cnn(variant, seed=0)
@@ -89,7 +89,7 @@ def main() -> None:
         "variants": f"{', '.join(VARIANTS[:-1])} and {VARIANTS[-1]}",
         "filters": ", ".join(map(str, filters)),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": torch.__version__.split("+")[0],
     }
     (FOLDER / "README.md").write_text(README.format(**facts))
     write_checksums(FOLDER)

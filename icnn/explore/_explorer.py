@@ -6,9 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import matplotlib
 from matplotlib.figure import Figure
 
 State = dict[str, Any]
+LOOK = {
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "image.interpolation": "nearest",
+    "legend.frameon": False,
+}
 
 
 class Picture(NamedTuple):
@@ -84,8 +93,13 @@ class Explorer:
         """The values before anybody touched a control."""
         return {control.name: control.value for control in self.controls} | self.hidden
 
+    def picture(self, state: State) -> Picture:
+        """The picture of a state; in the look of the explorers, whatever the notebook has set."""
+        with matplotlib.rc_context(LOOK):
+            return self.draw(**state)
+
     def move(self, state: State, name: str, value: Any) -> State:
-        """The state after one control was moved: values that became impossible go to the nearest."""
+        """The state after one control was moved: values that became impossible change."""
         moved = state | {name: value}
         for control in self.controls:  # later controls follow earlier ones
             moved[control.name] = control.clip(moved[control.name], moved)

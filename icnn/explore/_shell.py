@@ -18,7 +18,7 @@ LEFT_AT: dict[str, State] = {}  # the last values of each explorer in this kerne
 def show(explorer: Explorer) -> None:
     """Show an explorer at the values it was left at, or its picture where there are no widgets."""
     state = LEFT_AT.get(explorer.name) or explorer.start()
-    picture = explorer.draw(**state)
+    picture = explorer.picture(state)
     labels = ", ".join(control.label for control in explorer.controls)
     try:
         import ipywidgets
@@ -65,7 +65,7 @@ def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture):
                 inputs[control.name].value = state[control.name]
         finally:
             settling = False
-        drawn = explorer.draw(**state)
+        drawn = explorer.picture(state)
         image.value, numbers.value = tag(drawn), _paragraph(drawn.numbers)
 
     for name, widget in inputs.items():

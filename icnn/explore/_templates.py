@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 import icnn
 from icnn import show
-from icnn.explore._explorer import Explorer, Picture, Slider
+from icnn.explore._explorer import Explorer, Picture, Slider, State
 
 # Two spots on a map of side 1: (row, column, width, height). The first is the filter's part.
 SPOTS = ((0.3, 0.3, 0.12, 4.0), (0.72, 0.65, 0.15, 3.0))
@@ -24,7 +24,7 @@ def example_map(n: int) -> torch.Tensor:
 
 
 def draw(n: int, beta: float, row: int, column: int) -> Picture:
-    """The map, the template at μ = (row, column), its mask, the masked map, all fitnesses; τ = 1."""
+    """The map, the template at μ = (row, column), its mask, the masked map, all fitnesses."""
     x = example_map(n)
     templates = icnn.part_templates(n, beta=beta, tau=1.0, dtype=torch.float64)
     scores = icnn.fitness(x[None, None], templates)[0, 0]
@@ -61,7 +61,7 @@ def draw(n: int, beta: float, row: int, column: int) -> Picture:
     return Picture(fig, alt, numbers)
 
 
-def _last(state: dict) -> int:
+def _last(state: State) -> int:
     return state["n"] - 1
 
 
