@@ -123,7 +123,7 @@ def maps(
 
     Args:
         axes: where to draw.
-        values: (n, n), an array or a tensor.
+        values: (n, n), an array or a tensor; a NaN leaves its square empty.
         title: above the map.
         limit: value of the strongest colour; None is the largest magnitude.
         signed: whether values may be negative: two-sided colours with white at 0.
@@ -131,12 +131,13 @@ def maps(
         peak: whether to mark the largest value with a cross.
     """
     values = np.asarray(values, dtype=float)
-    limit = limit or max(float(np.abs(values).max()), 1e-12)
+    limit = limit or max(float(np.nanmax(np.abs(values))), 1e-12)
     colours = {"cmap": "PuOr_r", "vmin": -limit} if signed else {"cmap": "viridis", "vmin": 0}
     image = axes.imshow(values, vmax=limit, **colours)
     axes.set(title=title, xticks=[], yticks=[])
     if numbers:
-        for (row, column), value in np.ndenumerate(values):
+        for row, column in np.argwhere(~np.isnan(values)):
+            value = values[row, column]
             red, green, blue, _ = image.cmap(image.norm(value))
             dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
             colour = "white" if dark else "black"

@@ -104,14 +104,17 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     for axes, i, values in zip(below, top, masked[1:], strict=True):
         show.overlay(axes, test.images[i], values, limit=limit)
         _point_out(axes, of, i, filter)
-    _point_out(above[0], of, picture, filter)
-    peak = above[1].plot(*of.units[picture, filter].flip(0), "x", color="white", ms=8, mew=2)
-    peak[0].set_zorder(3)
-    above[0].set_xlabel("cross: peak, box: what it sees,\nring: the part below")
+    height, width = of.field.size
+    row, column = _point_out(above[0], of, picture, filter)
+    corner = column - width / 2, row - height / 2
+    above[0].add_patch(Rectangle(corner, width, height, fill=False, ec=show.COLOURS[5], lw=2))
+    above[1].plot(*of.units[picture, filter].flip(0), "x", color="white", ms=8, mew=2)
     name = test.parts[part] if part >= 0 else "no part"
     tracks = f"{name} ({float(of.tracking[filter]):.2f})" if part >= 0 else name
-    best = f"the {TOP} top pictures of filter {filter}; it tracks: {tracks}"
-    fig.text(0.01, 0.395, best, fontsize=11)
+    fig.text(0.01, 0.455, "cross: its peak · box: what it can see · ring: the part it tracks")
+    fig.text(
+        0.01, 0.385, f"the {TOP} pictures on which filter {filter} fires most; tracks: {tracks}"
+    )
 
     rank = int((scores > scores[picture]).sum()) + 1
     category = test.categories[of.category[filter]]
@@ -130,14 +133,12 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     return Picture(fig, alt, numbers)
 
 
-def _point_out(axes: Axes, of: Layer, image: int, filter: int) -> None:
-    """What the unit at the peak sees, the peak, and the part that the filter tracks."""
+def _point_out(axes: Axes, of: Layer, image: int, filter: int) -> list[float]:
+    """Mark the filter's peak, whose (row, col) in pixels it returns, and the part it tracks."""
     point, part = of.field.pixels(of.units[image, filter]), int(of.part[filter])
-    height, width = of.field.size
-    corner = (float(point[1]) - width / 2, float(point[0]) - height / 2)
-    axes.add_patch(Rectangle(corner, width, height, fill=False, ec=show.COLOURS[5], lw=2))
     mark(axes, point, pictures().landmarks[image, part] if part >= 0 else None)
     axes.set(xlim=(0, 64), ylim=(64, 0))
+    return point.tolist()
 
 
 def _last(state: State) -> int:
@@ -150,7 +151,7 @@ EXPLORER = Explorer(
         Choice("network", "network", NETWORKS, NETWORKS[0]),
         Slider("layer", "conv layer", 1, len(FILTERS), len(FILTERS)),
         Slider("filter", "filter", 0, _last, 8),
-        Slider("picture", "test picture", 0, PICTURES - 1, 0),
+        Slider("picture", "test picture", 0, PICTURES - 1, 4),
     ),
     draw,
     subject="One filter of a trained network on one test picture: the picture with the filter's "

@@ -40,9 +40,8 @@ STARTS: dict[str, Maps] = {
 def score(maps: Maps) -> tuple[Tensor, Tensor]:
     """Fitness (4, 1, 10) and prior (10,) of four maps, at τ = 1 and β = 4, float64."""
     x = torch.tensor(maps, dtype=torch.float64).view(len(maps), 1, N, N)
-    return icnn.fitness(x, icnn.part_templates(N, tau=1.0, dtype=x.dtype)), icnn.template_prior(
-        N, dtype=x.dtype
-    )
+    templates = icnn.part_templates(N, tau=1.0, dtype=x.dtype)
+    return icnn.fitness(x, templates), icnn.template_prior(N, dtype=x.dtype)
 
 
 def draw(start: str, image: int, row: int, column: int, activation: float, maps: Maps) -> Picture:
@@ -52,24 +51,18 @@ def draw(start: str, image: int, row: int, column: int, activation: float, maps:
     doubt, whether, where = (float(term) for term in icnn.entropy_terms(s, prior))
     belief = (prior.log() + log_likelihood(s) - log_marginal(s, prior)[..., None]).exp()[:, 0]
 
-    fig = Figure(figsize=(7.6, 5.4), layout="none")
-    grid = fig.add_gridspec(
-        *(3, IMAGES),
-        height_ratios=(1, 1, 0.3),
-        **{"left": 0.06, "right": 0.99, "top": 0.94, "bottom": 0.1, "hspace": 0.32},
-    )
-    for b, values in enumerate(maps):
-        above, below = (fig.add_subplot(grid[line, b]) for line in (0, 1))
-        x, seen = torch.tensor(values).view(N, N), belief[b, :-1].view(N, N)
-        show.maps(above, x, title=f"map {b + 1}", limit=LOUDEST, numbers=True)
-        nowhere = f"nowhere: {float(belief[b, -1]):.2f}"
-        show.maps(below, seen.round(decimals=2), title=nowhere, limit=1, numbers=True)
-        if b == 0:
-            above.set_ylabel("activation")
-            below.set_ylabel("p(T | map)")
-        if b + 1 == image:
-            above.plot(column, row, "s", ms=30, mfc="none", mec=show.COLOURS[5], mew=3)
-    _bar(fig.add_subplot(grid[2, :]), mi, whether, where, doubt)
+    fig = Figure(figsize=(7.6, 5.2), layout="none")
+    heights = {"height_ratios": (1, 1, 0.24), "hspace": 0.3}
+    above, below, bar = fig.subplots(3, 1, gridspec_kw=heights)
+    fig.subplots_adjust(left=0.05, right=0.99, top=0.95, bottom=0.1)
+    _row(above, torch.tensor(maps).view(-1, N, N), LOUDEST, [f"map {b + 1}" for b in range(IMAGES)])
+    nowhere = [f"nowhere: {share:.2f}" for share in belief[:, -1].tolist()]
+    _row(below, belief[:, :-1].view(-1, N, N).round(decimals=2), 1, nowhere)
+    above.set_ylabel("activation")
+    below.set_ylabel("p(T | map)")
+    at = (image - 1) * (N + 1) + column, row
+    above.plot(*at, "s", ms=32, mfc="none", mec=show.COLOURS[5], mew=4)
+    _bar(bar, mi, whether, where, doubt)
 
     alt = (
         f"Four 3 by 3 maps; below each, how likely every place and 'nowhere' is when it is shown; "
@@ -82,6 +75,17 @@ def draw(start: str, image: int, row: int, column: int, activation: float, maps:
         f"· bound ln {IMAGES} = {math.log(IMAGES):.3f}"
     )
     return Picture(fig, alt, numbers)
+
+
+def _row(axes: Axes, maps: Tensor, limit: float, titles: list[str]) -> None:
+    """Maps side by side in one picture, which is much quicker to draw than one for each."""
+    strip = torch.full((N, len(maps) * (N + 1) - 1), torch.nan)
+    for b, (values, title) in enumerate(zip(maps, titles, strict=True)):
+        left = b * (N + 1)
+        strip[:, left : left + N] = values
+        axes.text(left + N // 2, -0.65, title, ha="center", va="bottom")
+    show.maps(axes, strip, limit=limit, numbers=True)
+    axes.spines[:].set_visible(False)
 
 
 def _bar(axes: Axes, mi: float, whether: float, where: float, doubt: float) -> None:

@@ -14,7 +14,7 @@ from icnn.data import PartDataset
 from icnn.explore import recording
 from icnn.explore._explorer import Choice, Explorer, Picture, Slider
 from icnn.explore._marks import mark
-from icnn.explore.recording import IMAGES, VARIANTS, Recording
+from icnn.explore.recording import VARIANTS, Recording
 from icnn.receptive_field import ReceptiveField
 
 FILTERS, EPOCHS = 5, 8  # of the recording
@@ -23,17 +23,17 @@ FULL = 255  # of a map, at the filter's peak in that epoch
 
 @cache
 def recorded() -> tuple[Recording, PartDataset, ReceptiveField]:
-    """The recording, the pictures in it, and where in these the units of the maps look."""
-    shown = icnn.data.creatures("test").subset(slice(0, IMAGES))
-    field = icnn.unit_centres(icnn.small_cnn().features, shown.images.shape[-1])
-    return recording.load(), shown, field
+    """The recording, the pictures it is about, and where in these the units of the maps look."""
+    test = icnn.data.creatures("test")
+    field = icnn.unit_centres(icnn.small_cnn().features, test.images.shape[-1])
+    return recording.load(), test, field
 
 
 def draw(epoch: int, filter: int, variant: str) -> Picture:
     """The filter on six pictures after one epoch; how well it tracks a part in all epochs."""
-    tape, shown, field = recorded()
+    tape, test, field = recorded()
     v, f = VARIANTS.index(variant), filter - 1
-    maps = tape.maps[v, epoch, f]
+    maps, pictures = tape.maps[v, epoch, f], tape.pictures[v, f].tolist()
     part, tracking = int(tape.part[v, epoch, f]), float(tape.tracking[v, epoch, f])
     number, accuracy = int(tape.filters[f]), float(tape.accuracy[v, epoch])
 
@@ -41,14 +41,14 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     grid = fig.subplots(2, 3, gridspec_kw={"right": 0.56, "top": 0.91, "bottom": 0.02})
     curves = fig.add_axes((0.66, 0.15, 0.33, 0.76))
     fig.subplots_adjust(left=0.01, wspace=0.03, hspace=0.04)
-    for axes, picture, values, marks in zip(
-        grid.flat, shown.images, maps, shown.landmarks, strict=True
-    ):
-        show.overlay(axes, picture, values, limit=FULL)
+    for axes, i, values in zip(grid.flat, pictures, maps, strict=True):
+        show.overlay(axes, test.images[i], values, limit=FULL)
         row, column = divmod(int(values.argmax()), len(values))
-        mark(axes, (field.rows[row], field.cols[column]), marks[part] if part >= 0 else None)
+        peak = field.rows[row], field.cols[column]
+        mark(axes, peak, test.landmarks[i, part] if part >= 0 else None)
+        axes.set(xlim=(0, 64), ylim=(64, 0))
     when = f"after epoch {epoch}" if epoch else "before training"
-    fig.text(0.01, 0.94, f"filter {number}, {variant}, {when}; bright: where it fires")
+    fig.text(0.01, 0.94, f"{variant}, filter {number} {when} · cross: peak · ring: part")
     for name, line, marker, colour in zip(
         VARIANTS, tape.tracking[:, :, f], "os^", show.COLOURS, strict=False
     ):
@@ -59,11 +59,11 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     curves.set(xlabel="epoch", ylabel="tracking", ylim=(-1.05, 1.05), xticks=range(EPOCHS + 1))
     curves.legend(loc="lower right", fontsize=9)
 
-    tracks = f"{shown.parts[part]} {tracking:.2f}" if part >= 0 else "no part"
+    tracks = f"{test.parts[part]} {tracking:.2f}" if part >= 0 else "no part"
     near = _inside(maps)
     numbers = (
         f"Filter {number}, {variant}, epoch {epoch}: tracks {tracks} · activation inside the mask "
-        f"{near:.0%} · highest peak {float(tape.peak[v, epoch, f]):.2f} · accuracy of the network "
+        f"{near:.0%} · highest peak {float(tape.peak[v, epoch, f]):.2g} · accuracy of the network "
         f"{accuracy:.3f}"
     )
     alt = (

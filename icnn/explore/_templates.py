@@ -34,9 +34,9 @@ def draw(n: int, beta: float, row: int, column: int) -> Picture:
     best = divmod(int(everywhere.argmax()), n)
     kept = float((x * mask).sum() / x.sum())
 
-    fig = Figure(figsize=(9.6, 2.5), layout="none")
+    fig = Figure(figsize=(9.6, 2.55), layout="none")
     grid = fig.subplots(1, 5)
-    fig.subplots_adjust(left=0.01, right=0.99, bottom=0.1, top=0.86, wspace=0.08)
+    fig.subplots_adjust(left=0.01, right=0.99, bottom=0.12, top=0.89, wspace=0.08)
     show.maps(grid[0], x, limit=4, title="map x")
     show.maps(grid[1], template, signed=True, limit=1, title=f"template, μ = ({row}, {column})")
     show.maps(grid[2], mask, limit=1, title="mask at μ")
@@ -45,7 +45,7 @@ def draw(n: int, beta: float, row: int, column: int) -> Picture:
     grid[4].plot(best[1], best[0], "x", color="white", ms=8, mew=2)
     for axes in grid:
         axes.plot(column, row, "o", ms=12, mfc="none", mec=show.COLOURS[5], mew=2)
-    grid[4].set_xlabel("ring: μ, cross: best; dark: as $T^-$", labelpad=2)
+    fig.text(0.99, 0.02, "ring: μ · cross: the best μ · darkest: no better than $T^-$", ha="right")
 
     here = float(everywhere[row, column])
     alt = (

@@ -14,11 +14,12 @@ from icnn._files import DATA, HELP, read_verified
 
 FOLDER, NAME = DATA / "recording", "filters.npz"
 VARIANTS = ("plain", "mask only", "interpretable")
-IMAGES = 6  # the first of the test split
 
 
 class Recording(NamedTuple):
     """Variants V, epochs E (the first is before training), filters F, pictures I, maps n×n.
+
+    The pictures are of the test split, on which nothing is measured; they are only looked at.
 
     Attributes:
         maps: (V, E, F, I, n, n) uint8, 255 at the filter's peak over the pictures in that epoch.
@@ -28,6 +29,7 @@ class Recording(NamedTuple):
         tracking: (V, E, F) float32, how well; 1 is perfect, a constant has 0, NaN without a part.
         accuracy: (V, E) float32, of the network on the validation pictures.
         filters: (F,) int16, which filters these are, from best to worst at the end.
+        pictures: (V, F, I) int16, which pictures these are.
     """
 
     maps: np.ndarray
@@ -36,6 +38,7 @@ class Recording(NamedTuple):
     tracking: np.ndarray
     accuracy: np.ndarray
     filters: np.ndarray
+    pictures: np.ndarray
 
 
 def load(folder: Path = FOLDER) -> Recording:
