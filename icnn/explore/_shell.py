@@ -12,6 +12,12 @@ from icnn.explore._explorer import Choice, Explorer, Picture, Slider, State
 PIXELS_PER_INCH = 80  # one pixel of the picture is one of the page: quick to draw
 # A picture that is decoded together with the page around it replaces the old one without a flash.
 AT_ONCE = 'decoding="sync" '
+# A slider's handle has no name for a screen reader; when the picture comes, it gets its label's.
+NAME_HANDLES = (
+    "onload=\"this.closest('.icnn-explorer')?.querySelectorAll('.widget-slider').forEach(slider => "
+    "slider.querySelector('[role=slider]').setAttribute('aria-label', "
+    "slider.querySelector('label').textContent))\" "
+)
 LEFT_AT: dict[str, State] = {}  # the last values of each explorer in this kernel
 
 
@@ -41,14 +47,15 @@ def static(explorer: Explorer, picture: Picture, hint: str) -> dict[str, str]:
     }
 
 
-def tag(picture: Picture) -> str:
+def tag(picture: Picture, attributes: str = "") -> str:
     """The picture as an html image with its alt text."""
-    return page.tag(picture.fig, picture.alt, dpi=PIXELS_PER_INCH, attributes=AT_ONCE)
+    dpi, attributes = PIXELS_PER_INCH, AT_ONCE + attributes
+    return page.tag(picture.fig, picture.alt, dpi=dpi, attributes=attributes)
 
 
 def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture):
     inputs = {c.name: _control(ipywidgets, c, state) for c in explorer.controls}
-    image = ipywidgets.HTML(tag(picture)).add_class("icnn-picture")
+    image = ipywidgets.HTML(tag(picture, NAME_HANDLES)).add_class("icnn-picture")
     numbers = ipywidgets.HTML(_paragraph(picture.numbers)).add_class("icnn-number")
     settling = False  # whether we move the controls ourselves
 
@@ -66,7 +73,8 @@ def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture):
         finally:
             settling = False
         drawn = explorer.picture(state)
-        image.value, numbers.value = tag(drawn), _paragraph(drawn.numbers)
+        image.value = tag(drawn, NAME_HANDLES)
+        numbers.value = _paragraph(drawn.numbers)
 
     for name, widget in inputs.items():
         widget.observe(lambda change, name=name: move(name, change.new), "value")
@@ -79,7 +87,7 @@ def _control(ipywidgets, control: Slider | Choice, state: State):
     looks = {
         "description": control.label,
         "style": {"description_width": "initial"},
-        "layout": {"width": "300px"},
+        "layout": {"width": "300px", "max_width": "100%"},
         "value": state[control.name],
     }
     if isinstance(control, Choice):
