@@ -62,7 +62,7 @@ def tracking(model: icnn.network.SmallCNN) -> PartTracking:
 def top_pictures(model: icnn.network.SmallCNN, filters: list[int]) -> torch.Tensor:
     """Six test pictures for each filter (F, I), spread over those on which it fires most."""
     maps = icnn.predict(model.features, icnn.data.creatures("test").floats())
-    order = maps[:, filters].amax((2, 3)).argsort(0, descending=True, stable=True)
+    order = maps[:, filters].amax((2, 3)).sort(dim=0, descending=True, stable=True).indices
     return order[list(RANKS)].T
 
 
@@ -81,7 +81,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     runs, accuracy = zip(*map(train, VARIANTS), strict=True)
     tracked = [[tracking(stage) for stage in stages] for stages in runs]
-    order = tracked[-1][-1].tracking.nan_to_num(-1).argsort(descending=True, stable=True)
+    order = tracked[-1][-1].tracking.nan_to_num(-1).sort(descending=True, stable=True).indices
     filters = [int(order[round(share * (len(order) - 1))]) for share in SHARES]
     pictures, maps = map(np.stack, zip(*(answers(run, filters) for run in runs), strict=True))
     peak = maps.max((-3, -2, -1), keepdims=True)  # of a filter, over its pictures, in one epoch
