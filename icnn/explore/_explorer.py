@@ -13,6 +13,7 @@ State = dict[str, Any]
 LOOK = {
     "font.size": 10,
     "axes.titlesize": 10,
+    "figure.constrained_layout.use": False,  # half of the time of a picture
     "axes.spines.top": False,
     "axes.spines.right": False,
     "image.interpolation": "nearest",

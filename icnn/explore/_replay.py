@@ -88,8 +88,8 @@ def _inside(maps: np.ndarray) -> float:
 EXPLORER = Explorer(
     "replay",
     (
-        Slider("epoch", "epoch", 0, EPOCHS, 0),
-        Slider("filter", "filter, best to worst", 1, FILTERS, 1),
+        Slider("epoch", "epoch", 0, EPOCHS, EPOCHS),
+        Slider("filter", "filter (1 is best)", 1, FILTERS, 1),
         Choice("variant", "network", VARIANTS, VARIANTS[-1]),
     ),
     draw,

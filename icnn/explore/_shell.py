@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 
+import matplotlib
 from IPython.display import display
 
 from icnn import show as page
-from icnn.explore._explorer import Choice, Explorer, Picture, Slider, State
+from icnn.explore._explorer import LOOK, Choice, Explorer, Picture, Slider, State
 
 PIXELS_PER_INCH = 80  # one pixel of the picture is one of the page: quick to draw
 # A picture that is decoded together with the page around it replaces the old one without a flash.
@@ -50,7 +51,8 @@ def static(explorer: Explorer, picture: Picture, hint: str) -> dict[str, str]:
 def tag(picture: Picture, attributes: str = "") -> str:
     """The picture as an html image with its alt text."""
     dpi, attributes = PIXELS_PER_INCH, AT_ONCE + attributes
-    return page.tag(picture.fig, picture.alt, dpi=dpi, attributes=attributes)
+    with matplotlib.rc_context(LOOK):  # the numbers at the ticks are made only now
+        return page.tag(picture.fig, picture.alt, dpi=dpi, attributes=attributes)
 
 
 def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture):

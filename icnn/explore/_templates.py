@@ -68,8 +68,8 @@ def _last(state: State) -> int:
 EXPLORER = Explorer(
     "templates",
     (
-        Slider("n", "n, side of the map", 2, 16, 14),
-        Slider("beta", "β, decay", 0.5, 8.0, 4.0, 0.5),
+        Slider("n", "n (side)", 2, 16, 14),
+        Slider("beta", "β (decay)", 0.5, 8.0, 4.0, 0.5),
         Slider("row", "row of μ", 0, _last, 9),
         Slider("column", "column of μ", 0, _last, 8),
     ),
