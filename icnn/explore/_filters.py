@@ -92,7 +92,7 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     masked = maps * masks
     part, limit = int(of.part[filter]), float(scores[top[0]])
 
-    fig = Figure(figsize=(8.4, 4.9), layout="none")
+    fig = Figure(figsize=(8.4, 4.9))
     above = fig.subplots(1, 4, gridspec_kw={"top": 0.94, "bottom": 0.5})
     below = fig.subplots(1, TOP, gridspec_kw={"top": 0.37, "bottom": 0.01})
     fig.subplots_adjust(left=0.01, right=0.99, wspace=0.06)

@@ -51,7 +51,7 @@ def draw(start: str, image: int, row: int, column: int, activation: float, maps:
     doubt, whether, where = (float(term) for term in icnn.entropy_terms(s, prior))
     belief = (prior.log() + log_likelihood(s) - log_marginal(s, prior)[..., None]).exp()[:, 0]
 
-    fig = Figure(figsize=(7.6, 5.2), layout="none")
+    fig = Figure(figsize=(7.6, 5.2))
     heights = {"height_ratios": (1, 1, 0.24), "hspace": 0.3}
     above, below, bar = fig.subplots(3, 1, gridspec_kw=heights)
     fig.subplots_adjust(left=0.05, right=0.99, top=0.95, bottom=0.1)

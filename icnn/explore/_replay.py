@@ -37,7 +37,7 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     part, tracking = int(tape.part[v, epoch, f]), float(tape.tracking[v, epoch, f])
     number, accuracy = int(tape.filters[f]), float(tape.accuracy[v, epoch])
 
-    fig = Figure(figsize=(8.4, 3.6), layout="none")
+    fig = Figure(figsize=(8.4, 3.6))
     grid = fig.subplots(2, 3, gridspec_kw={"right": 0.56, "top": 0.91, "bottom": 0.02})
     curves = fig.add_axes((0.66, 0.15, 0.33, 0.76))
     fig.subplots_adjust(left=0.01, wspace=0.03, hspace=0.04)

@@ -15,9 +15,9 @@ PIXELS_PER_INCH = 80  # one pixel of the picture is one of the page: quick to dr
 AT_ONCE = 'decoding="sync" '
 # A slider's handle has no name for a screen reader; when the picture comes, it gets its label's.
 NAME_HANDLES = (
-    "onload=\"this.closest('.icnn-explorer')?.querySelectorAll('.widget-slider').forEach(slider => "
+    "this.closest('.icnn-explorer')?.querySelectorAll('.widget-slider').forEach(slider => "
     "slider.querySelector('[role=slider]').setAttribute('aria-label', "
-    "slider.querySelector('label').textContent))\" "
+    "slider.querySelector('label').textContent))"
 )
 LEFT_AT: dict[str, State] = {}  # the last values of each explorer in this kernel
 
@@ -26,38 +26,38 @@ def show(explorer: Explorer) -> None:
     """Show an explorer at the values it was left at, or its picture where there are no widgets."""
     state = LEFT_AT.get(explorer.name) or explorer.start()
     picture = explorer.picture(state)
+    image = tag(picture)
     labels = ", ".join(control.label for control in explorer.controls)
     try:
         import ipywidgets
     except ImportError:
         hint = f"This picture has controls ({labels}) where ipywidgets is installed."
-        display(static(explorer, picture, hint), raw=True)
+        display(_static(explorer, picture, image, hint), raw=True)
         return
     # Programs that know widgets show the widget; all others, and saved pages, show the picture.
-    bundle = _widget(ipywidgets, explorer, state, picture)._repr_mimebundle_()
+    bundle = _widget(ipywidgets, explorer, state, picture, image)._repr_mimebundle_()
     hint = f"Run this cell in JupyterLab for the controls: {labels}."
-    display({**bundle, **static(explorer, picture, hint)}, raw=True)
+    display({**bundle, **_static(explorer, picture, image, hint)}, raw=True)
 
 
-def static(explorer: Explorer, picture: Picture, hint: str) -> dict[str, str]:
+def tag(picture: Picture) -> str:
+    """The picture as an html image with its alt text."""
+    with matplotlib.rc_context(LOOK):  # the numbers at the ticks are made only now
+        return page.tag(picture.fig, picture.alt, dpi=PIXELS_PER_INCH, attributes=AT_ONCE)
+
+
+def _static(explorer: Explorer, picture: Picture, image: str, hint: str) -> dict[str, str]:
     """The picture, its numbers and a hint as html; as text, only what is the same everywhere."""
     words = [explorer.subject] if explorer.subject else [picture.alt, picture.numbers]
     return {
-        "text/html": f"{tag(picture)}{_paragraph(picture.numbers)}{_paragraph(hint)}",
+        "text/html": f"{image}{_paragraph(picture.numbers)}{_paragraph(hint)}",
         "text/plain": "\n".join([*words, hint]),
     }
 
 
-def tag(picture: Picture, attributes: str = "") -> str:
-    """The picture as an html image with its alt text."""
-    dpi, attributes = PIXELS_PER_INCH, AT_ONCE + attributes
-    with matplotlib.rc_context(LOOK):  # the numbers at the ticks are made only now
-        return page.tag(picture.fig, picture.alt, dpi=dpi, attributes=attributes)
-
-
-def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture):
+def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture, image: str):
     inputs = {c.name: _control(ipywidgets, c, state) for c in explorer.controls}
-    image = ipywidgets.HTML(tag(picture, NAME_HANDLES)).add_class("icnn-picture")
+    view = ipywidgets.HTML(_live(image)).add_class("icnn-picture")
     numbers = ipywidgets.HTML(_paragraph(picture.numbers)).add_class("icnn-number")
     settling = False  # whether we move the controls ourselves
 
@@ -75,14 +75,18 @@ def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture):
         finally:
             settling = False
         drawn = explorer.picture(state)
-        image.value = tag(drawn, NAME_HANDLES)
-        numbers.value = _paragraph(drawn.numbers)
+        view.value, numbers.value = _live(tag(drawn)), _paragraph(drawn.numbers)
 
     for name, widget in inputs.items():
         widget.observe(lambda change, name=name: move(name, change.new), "value")
     row = ipywidgets.Layout(flex_flow="row wrap", width="100%")
     controls = ipywidgets.Box([*inputs.values()], layout=row)
-    return ipywidgets.VBox([controls, image, numbers]).add_class("icnn-explorer")
+    return ipywidgets.VBox([controls, view, numbers]).add_class("icnn-explorer")
+
+
+def _live(image: str) -> str:
+    """The picture inside a widget."""
+    return image.replace("<img ", f'<img onload="{NAME_HANDLES}" ', 1)
 
 
 def _control(ipywidgets, control: Slider | Choice, state: State):

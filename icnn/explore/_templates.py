@@ -34,7 +34,7 @@ def draw(n: int, beta: float, row: int, column: int) -> Picture:
     best = divmod(int(everywhere.argmax()), n)
     kept = float((x * mask).sum() / x.sum())
 
-    fig = Figure(figsize=(9.6, 2.55), layout="none")
+    fig = Figure(figsize=(9.6, 2.55))
     grid = fig.subplots(1, 5)
     fig.subplots_adjust(left=0.01, right=0.99, bottom=0.12, top=0.89, wspace=0.08)
     show.maps(grid[0], x, limit=4, title="map x")
