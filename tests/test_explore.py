@@ -72,7 +72,7 @@ def writing(fig: Figure) -> list:
 
 
 def test_every_picture_is_drawn_with_all_of_its_writing_in_it(explorer) -> None:
-    for state in walk(explorer, 4):
+    for state in walk(explorer, 3):
         picture = explorer.picture(state)
         assert _shell.tag(picture).startswith("<img alt=")
         inner = picture.fig.bbox.padded(1)
@@ -327,7 +327,7 @@ def test_what_lesson_5_says_about_the_recording() -> None:
     assert tape.accuracy[:, 2].round(2).tolist() == pytest.approx([0.40, 0.77, 0.76], abs=0.005)
 
 
-def test_replay_shows_what_was_recorded() -> None:
+def test_replay_shows_what_was_recorded(test_split) -> None:
     tape = recording.load()
     for state in walk(_replay.EXPLORER, 4, seed=3):
         v, f = recording.VARIANTS.index(state["variant"]), state["filter"] - 1
@@ -335,7 +335,7 @@ def test_replay_shows_what_was_recorded() -> None:
         at = v, state["epoch"]
         assert numbers.startswith(
             f"Filter {tape.filters[f]}, {state['variant']}, epoch {state['epoch']}: tracks "
-            f"{icnn.data.creatures('test').parts[tape.part[*at, f]]} {tape.tracking[*at, f]:.2f} "
+            f"{test_split.parts[tape.part[*at, f]]} {tape.tracking[*at, f]:.2f} "
         )
         assert numbers.endswith(f"accuracy of the network {tape.accuracy[at]:.3f}")
         inside = 0.0
