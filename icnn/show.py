@@ -148,11 +148,15 @@ def maps(
     return image
 
 
-def image(axes: Axes, picture: np.ndarray, *, title: str = "") -> None:
-    """Draw one image (3, H, W), uint8 or in [0, 1]; one unit of the axes is one pixel."""
+def image(
+    axes: Axes, picture: np.ndarray, *, title: str = "", at: tuple[float, float] = (0, 0)
+) -> None:
+    """Draw one image (3, H, W), uint8 or in [0, 1]; one unit of the axes is one pixel.
+
+    `at` is the (row, col) of its upper left corner, for several images on the same axes.
+    """
     picture = np.moveaxis(np.asarray(picture), 0, -1)
-    height, width = picture.shape[:2]
-    axes.imshow(picture, extent=(0, width, height, 0))
+    axes.imshow(picture, extent=_extent(picture.shape[:2], at))
     axes.set(title=title, xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
@@ -175,19 +179,27 @@ def overlay(
     *,
     title: str = "",
     limit: float | None = None,
+    at: tuple[float, float] = (0, 0),
 ) -> None:
     """Draw an image darkened where a map (n, n) over it is low; the map is scaled up smoothly.
 
-    What has 0.7 of `limit`, by default of the map's largest value, is not darkened at all.
+    What has 0.7 of `limit`, by default of the map's largest value, is not darkened at all. `at` is
+    as for `image`.
     """
-    image(axes, picture, title=title)
+    image(axes, picture, title=title, at=at)
     values = np.asarray(values, dtype=float)
-    height, width = np.asarray(picture).shape[-2:]
     limit = limit or float(values.max())
     bright = np.clip(values / max(0.7 * limit, 1e-12), 0, 1)
     shade = np.zeros((*values.shape, 4))
     shade[..., 3] = 0.72 * (1 - bright)
-    axes.imshow(shade, extent=(0, width, height, 0), interpolation="bilinear")
+    extent = _extent(np.asarray(picture).shape[-2:], at)
+    axes.imshow(shade, extent=extent, interpolation="bilinear")
+
+
+def _extent(size: Sequence[int], at: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a picture (height, width) whose corner is `at` (row, col)."""
+    (height, width), (row, column) = size, at
+    return column, column + width, row + height, row
 
 
 def _plain(caption: str, lines: Sequence[Sequence[object]]) -> str:

@@ -6,7 +6,6 @@ from functools import cache
 from typing import NamedTuple
 
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -15,7 +14,7 @@ import icnn
 from icnn import show
 from icnn.data import PartDataset
 from icnn.explore._explorer import Choice, Explorer, Picture, Slider, State
-from icnn.explore._marks import mark
+from icnn.explore._marks import SIDE, contact_sheet, mark
 from icnn.receptive_field import ReceptiveField
 
 NETWORKS = ("interpretable", "plain")
@@ -85,30 +84,31 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     test, of = pictures(), layers()[network][layer - 1]
     scores = of.scores[:, filter]
     top = scores.topk(TOP).indices.tolist()
-    shown = test.floats([picture, *top])
     with torch.no_grad():
-        maps = networks()[network].features[: PER_BLOCK * layer](shown)[:, filter]
+        batch = test.floats([picture, *top])
+        maps = networks()[network].features[: PER_BLOCK * layer](batch)[:, filter]
     masks = icnn.part_mask(maps)
     masked = maps * masks
     part, limit = int(of.part[filter]), float(scores[top[0]])
 
     fig = Figure(figsize=(8.4, 4.9))
     above = fig.subplots(1, 4, gridspec_kw={"top": 0.94, "bottom": 0.5})
-    below = fig.subplots(1, TOP, gridspec_kw={"top": 0.37, "bottom": 0.01})
     fig.subplots_adjust(left=0.01, right=0.99, wspace=0.06)
     animal = test.categories[test.labels[picture]]
     show.image(above[0], test.images[picture], title=f"picture {picture}: {animal}")
     show.maps(above[1], maps[0], limit=limit, title="map x")
     show.maps(above[2], masks[0], limit=1, title="mask at its peak")
     show.overlay(above[3], test.images[picture], masked[0], title="where x ∘ mask is", limit=limit)
-    for axes, i, values in zip(below, top, masked[1:], strict=True):
-        show.overlay(axes, test.images[i], values, limit=limit)
-        _point_out(axes, of, i, filter)
-    height, width = of.field.size
-    row, column = _point_out(above[0], of, picture, filter)
+    points = of.field.pixels(of.units[[picture, *top], filter])
+    marks = test.landmarks[[picture, *top], part] if part >= 0 else [None] * (1 + TOP)
+    (row, column), (height, width) = points[0].tolist(), of.field.size
     corner = column - width / 2, row - height / 2
     above[0].add_patch(Rectangle(corner, width, height, fill=False, ec=show.COLOURS[5], lw=2))
+    mark(above[0], points[0], marks[0])
+    above[0].set(xlim=(0, SIDE), ylim=(SIDE, 0))
     above[1].plot(*of.units[picture, filter].flip(0), "x", color="white", ms=8, mew=2)
+    shown = zip(test.images[top], masked[1:], points[1:], marks[1:], strict=True)
+    contact_sheet(fig.add_axes((0.01, 0.01, 0.98, 0.36)), shown, columns=TOP, limit=limit)
     name = test.parts[part] if part >= 0 else "no part"
     tracks = f"{name} ({float(of.tracking[filter]):.2f})" if part >= 0 else name
     fig.text(0.01, 0.455, "cross: its peak · box: what it can see · ring: the part it tracks")
@@ -131,14 +131,6 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
         f"on which it fires most, darkened where the masked map is weak. {numbers}"
     )
     return Picture(fig, alt, numbers)
-
-
-def _point_out(axes: Axes, of: Layer, image: int, filter: int) -> list[float]:
-    """Mark the filter's peak, whose (row, col) in pixels it returns, and the part it tracks."""
-    point, part = of.field.pixels(of.units[image, filter]), int(of.part[filter])
-    mark(axes, point, pictures().landmarks[image, part] if part >= 0 else None)
-    axes.set(xlim=(0, 64), ylim=(64, 0))
-    return point.tolist()
 
 
 def _last(state: State) -> int:

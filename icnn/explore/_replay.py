@@ -13,7 +13,7 @@ from icnn import show
 from icnn.data import PartDataset
 from icnn.explore import recording
 from icnn.explore._explorer import Choice, Explorer, Picture, Slider
-from icnn.explore._marks import mark
+from icnn.explore._marks import contact_sheet
 from icnn.explore.recording import VARIANTS, Recording
 from icnn.receptive_field import ReceptiveField
 
@@ -38,15 +38,12 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     number, accuracy = int(tape.filters[f]), float(tape.accuracy[v, epoch])
 
     fig = Figure(figsize=(8.4, 3.6))
-    grid = fig.subplots(2, 3, gridspec_kw={"right": 0.56, "top": 0.91, "bottom": 0.02})
-    curves = fig.add_axes((0.66, 0.15, 0.33, 0.76))
-    fig.subplots_adjust(left=0.01, wspace=0.03, hspace=0.04)
-    for axes, i, values in zip(grid.flat, pictures, maps, strict=True):
-        show.overlay(axes, test.images[i], values, limit=FULL)
-        row, column = divmod(int(values.argmax()), len(values))
-        peak = field.rows[row], field.cols[column]
-        mark(axes, peak, test.landmarks[i, part] if part >= 0 else None)
-        axes.set(xlim=(0, 64), ylim=(64, 0))
+    sheet, curves = fig.add_axes((0.01, 0.02, 0.55, 0.89)), fig.add_axes((0.66, 0.15, 0.33, 0.76))
+    units = [divmod(int(values.argmax()), len(values)) for values in maps]
+    peaks = [(field.rows[row], field.cols[column]) for row, column in units]
+    marks = test.landmarks[pictures, part] if part >= 0 else [None] * len(pictures)
+    shown = zip(test.images[pictures], maps, peaks, marks, strict=True)
+    contact_sheet(sheet, shown, columns=3, limit=FULL)
     when = f"after epoch {epoch}" if epoch else "before training"
     fig.text(0.01, 0.94, f"{variant}, filter {number} {when} · cross: peak · ring: part")
     for name, line, marker, colour in zip(
@@ -57,7 +54,7 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     curves.axvline(epoch, color="black", ls=":", lw=1)
     curves.axhline(0, color="0.6", lw=0.8)
     curves.set(xlabel="epoch", ylabel="tracking", ylim=(-1.05, 1.05), xticks=range(EPOCHS + 1))
-    curves.legend(loc="lower right", fontsize=9)
+    curves.legend(loc="lower center", fontsize=9)
 
     tracks = f"{test.parts[part]} {tracking:.2f}" if part >= 0 else "no part"
     near = _inside(maps)
