@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site
+.PHONY: help environment lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +50,9 @@ data: environment ## draw the shipped dataset again
 
 checkpoints: environment ## train the shipped networks again
 	$(VENV_PYTHON) tools/make_checkpoints.py $(ARGS)
+
+recording: environment ## record the training that lesson 5 replays again
+	$(VENV_PYTHON) tools/make_recording.py
 
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_ablations.py $(ARGS)

@@ -45,6 +45,7 @@ _HOME = {
     "photos": (),
     "show": (),
     "check": (),
+    "explore": (),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = [*_HOME, *_MODULE_OF]

@@ -48,16 +48,21 @@ def figure(fig: Figure, alt: str) -> None:
         alt: what there is to see, with its numbers; computed from the data, so that a test that
             compares texts also notices when the picture changes.
     """
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=PIXELS_PER_INCH, metadata={"Software": None})
-    width = round(fig.get_figwidth() * 80)
+    html_tag = tag(fig, alt)
     plt.close(fig)
+    display({"text/html": html_tag, "text/plain": alt}, raw=True)
+
+
+def tag(fig: Figure, alt: str, *, dpi: int = PIXELS_PER_INCH, attributes: str = "") -> str:
+    """A figure as an html image with the picture inside; `attributes` are further ones of it."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    width = round(fig.get_figwidth() * 80)
     picture = base64.b64encode(buffer.getvalue()).decode()
-    tag = (
-        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%" '
+    return (
+        f'<img alt="{html.escape(alt)}" width="{width}" style="max-width:100%" {attributes}'
         f'src="data:image/png;base64,{picture}">'
     )
-    display({"text/html": tag, "text/plain": alt}, raw=True)
 
 
 def table(
@@ -118,7 +123,7 @@ def maps(
 
     Args:
         axes: where to draw.
-        values: (n, n), an array or a tensor.
+        values: (n, n), an array or a tensor; a NaN leaves its square empty.
         title: above the map.
         limit: value of the strongest colour; None is the largest magnitude.
         signed: whether values may be negative: two-sided colours with white at 0.
@@ -126,12 +131,13 @@ def maps(
         peak: whether to mark the largest value with a cross.
     """
     values = np.asarray(values, dtype=float)
-    limit = limit or max(float(np.abs(values).max()), 1e-12)
+    limit = limit or max(float(np.nanmax(np.abs(values))), 1e-12)
     colours = {"cmap": "PuOr_r", "vmin": -limit} if signed else {"cmap": "viridis", "vmin": 0}
     image = axes.imshow(values, vmax=limit, **colours)
     axes.set(title=title, xticks=[], yticks=[])
     if numbers:
-        for (row, column), value in np.ndenumerate(values):
+        for row, column in np.argwhere(~np.isnan(values)):
+            value = values[row, column]
             red, green, blue, _ = image.cmap(image.norm(value))
             dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
             colour = "white" if dark else "black"
@@ -142,11 +148,15 @@ def maps(
     return image
 
 
-def image(axes: Axes, picture: np.ndarray, *, title: str = "") -> None:
-    """Draw one image (3, H, W), uint8 or in [0, 1]; one unit of the axes is one pixel."""
+def image(
+    axes: Axes, picture: np.ndarray, *, title: str = "", at: tuple[float, float] = (0, 0)
+) -> None:
+    """Draw one image (3, H, W), uint8 or in [0, 1]; one unit of the axes is one pixel.
+
+    `at` is the (row, col) of its upper left corner, for several images on the same axes.
+    """
     picture = np.moveaxis(np.asarray(picture), 0, -1)
-    height, width = picture.shape[:2]
-    axes.imshow(picture, extent=(0, width, height, 0))
+    axes.imshow(picture, extent=_extent(picture.shape[:2], at))
     axes.set(title=title, xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
@@ -162,15 +172,34 @@ def images(pictures: Sequence[np.ndarray], titles: Sequence[str] = (), *, column
     return fig, grid.flat[: len(pictures)]
 
 
-def overlay(axes: Axes, picture: np.ndarray, values: np.ndarray, *, title: str = "") -> None:
-    """Draw an image darkened where a map (n, n) over it is low; the map is scaled up smoothly."""
-    image(axes, picture, title=title)
+def overlay(
+    axes: Axes,
+    picture: np.ndarray,
+    values: np.ndarray,
+    *,
+    title: str = "",
+    limit: float | None = None,
+    at: tuple[float, float] = (0, 0),
+) -> None:
+    """Draw an image darkened where a map (n, n) over it is low; the map is scaled up smoothly.
+
+    What has 0.7 of `limit`, by default of the map's largest value, is not darkened at all. `at` is
+    as for `image`.
+    """
+    image(axes, picture, title=title, at=at)
     values = np.asarray(values, dtype=float)
-    height, width = np.asarray(picture).shape[-2:]
-    bright = np.clip(values / max(0.7 * float(values.max()), 1e-12), 0, 1)
+    limit = limit or float(values.max())
+    bright = np.clip(values / max(0.7 * limit, 1e-12), 0, 1)
     shade = np.zeros((*values.shape, 4))
     shade[..., 3] = 0.72 * (1 - bright)
-    axes.imshow(shade, extent=(0, width, height, 0), interpolation="bilinear")
+    extent = _extent(np.asarray(picture).shape[-2:], at)
+    axes.imshow(shade, extent=extent, interpolation="bilinear")
+
+
+def _extent(size: Sequence[int], at: tuple[float, float]) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a picture (height, width) whose corner is `at` (row, col)."""
+    (height, width), (row, column) = size, at
+    return column, column + width, row + height, row
 
 
 def _plain(caption: str, lines: Sequence[Sequence[object]]) -> str:

@@ -6,6 +6,7 @@ Taught in lesson 5.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -42,6 +43,7 @@ def fit(
     learning_rate: float = 2e-3,
     weight_decay: float = 1e-3,
     progress: bool = True,
+    on_epoch: Callable[[nn.Module], None] | None = None,
 ) -> History:
     """Train a classifier with cross-entropy plus its filter losses, in place.
 
@@ -57,6 +59,7 @@ def fit(
         seed: of the order of the images, and of dropout.
         learning_rate, weight_decay: of AdamW; the rate is the peak of the cycle.
         progress: whether to show a progress bar.
+        on_epoch: called with the model, in eval mode, after each epoch; to watch, not to change it.
 
     Returns:
         History, one entry per epoch. The model is left in eval mode.
@@ -91,6 +94,8 @@ def fit(
                 bar.update()
             _record(history, sums / len(train), accuracy(model, validation), start)
             bar.set_postfix_str(f"validation accuracy {history.validation_accuracy[-1]:.3f}")
+            if on_epoch is not None:
+                on_epoch(model)
     return history
 
 

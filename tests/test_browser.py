@@ -6,6 +6,7 @@ promises and reading its model is reliable; waiting for what the screen looks li
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import shutil
@@ -20,7 +21,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+import nbformat
 import pytest
+
+from icnn import explore
+from icnn.explore._explorer import Slider
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -81,10 +86,11 @@ STOP = "() => window.jupyterapp.serviceManager.sessions.shutdownAll()"
 
 @dataclass
 class Lab:
-    """A running JupyterLab: where it is, and the word that opens it."""
+    """A running JupyterLab: where it is, the word that opens it, and its notebooks."""
 
     url: str
     token: str
+    folder: Path
 
     def address(self, name: str) -> str:
         """A notebook in a workspace of its own, where nothing from before is restored."""
@@ -115,6 +121,7 @@ class Visit:
 
     def run(self) -> None:
         """Run all cells, and wait until the last one is done."""
+        self.page.evaluate("() => { window.finished = false; }")
         self.page.evaluate(RUN)
         self.page.wait_for_function("window.finished", timeout=1000 * SECONDS_TO_RUN, polling=500)
 
@@ -150,7 +157,7 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
     with log.open("w") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
-            started = Lab(f"http://127.0.0.1:{port}", token)
+            started = Lab(f"http://127.0.0.1:{port}", token, folder)
             wait_for(started, server, log)
             yield started
         finally:
@@ -197,3 +204,49 @@ def test_a_lesson_runs_from_top_to_bottom(visit) -> None:
     visit.check_what_is_seen()
     assert visit.hosts == {"127.0.0.1"}
     assert not visit.problems
+
+
+def seen(visit: Visit) -> tuple[str, str]:
+    """The alt text of an explorer's picture, and its numbers."""
+    visit.page.locator(".icnn-picture img").wait_for()
+    alt = visit.page.locator(".icnn-picture img").get_attribute("alt")
+    return alt, visit.page.locator(".icnn-number").inner_text().strip()
+
+
+@pytest.mark.parametrize("name", explore.__all__)
+def test_an_explorer_is_worked_with_the_keyboard(lab, chromium, name) -> None:
+    explorer = importlib.import_module(f"icnn.explore._{name}").EXPLORER
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    cell = nbformat.v4.new_code_cell(f"import icnn\n\nicnn.explore.{name}()")
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    nbformat.write(notebook, lab.folder / f"explore_{name}.ipynb")
+    visit = Visit(chromium.new_page(viewport={"width": 1400, "height": 900}))
+    visit.listen()
+    visit.open(lab, f"explore_{name}.ipynb")
+    visit.run()
+
+    state = explorer.start()
+    assert seen(visit) == explorer.picture(state)[1:]
+    for control in explorer.controls:
+        key, step = "ArrowRight", 1
+        if isinstance(control, Slider):
+            if state[control.name] == control.top(state):
+                key, step = "ArrowLeft", -1
+            value = state[control.name] + step * control.step
+            visit.page.get_by_role("slider", name=control.label, exact=True).press(key)
+        else:
+            value = control.options[control.options.index(state[control.name]) - 1]
+            box = visit.page.get_by_role("combobox", name=control.label, exact=True)
+            box.press("ArrowUp" if control.options[0] != state[control.name] else "End")
+        state = explorer.move(state, control.name, value)
+        expected = explorer.picture(state)
+        alt = visit.page.get_by_role("img", name=expected.alt, exact=True)
+        alt.wait_for(timeout=1000 * SECONDS_TO_START)
+        assert seen(visit) == expected[1:]
+
+    visit.run()  # goes on where one was
+    assert seen(visit) == explorer.picture(state)[1:]
+    assert visit.hosts == {"127.0.0.1"}
+    assert not visit.problems
+    visit.page.evaluate(STOP)
+    visit.page.close()

@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = ROOT / "tools" / "offline"
 TIMES = ROOT / "benchmarks" / "lessons.csv"
 SECONDS_PER_CELL = 180
+WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -86,6 +87,8 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
         cell.id = f"{name}-{number:03}"
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        for output in cell.get("outputs", []):  # a saved widget is dead; its picture stays
+            output.get("data", {}).pop(WIDGET, None)
 
 
 if __name__ == "__main__":
