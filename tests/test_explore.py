@@ -17,12 +17,12 @@ import torch
 from matplotlib.figure import Figure
 
 import icnn
-from icnn.explore import _filters, _information, _replay, _shell, _templates, recording
+from icnn.explore import _filters, _information, _marks, _replay, _shell, _templates, recording
 from icnn.explore._explorer import Choice, Explorer, State
 
 NAMES = icnn.explore.__all__
 SECONDS = 0.2  # of computing for a picture after the first one, on a machine that is not busy
-BUSY = 4  # how much slower we let a busy one be
+BUSY = 2.5  # how much slower we let a busy one be
 
 
 @pytest.fixture(params=NAMES)
@@ -372,6 +372,23 @@ def test_an_older_recording_is_refused(tmp_path) -> None:
     write_checksums(tmp_path)
     with pytest.raises(ValueError, match="has no accuracy, filters, part, peak, pictures"):
         recording.load(tmp_path)
+
+
+def test_a_contact_sheet_marks_every_picture_at_its_own_place() -> None:
+    axes, picture, values = Figure().add_subplot(), np.zeros((3, 64, 64)), np.ones((16, 16))
+    shown = [(picture, values, (10 * i, 1), (20, 30)) for i in range(4)]
+    _marks.contact_sheet(axes, shown, columns=3, limit=1)
+    crosses, rings = axes.lines[::3], axes.lines[2::3]
+    assert [line.get_xydata()[0].tolist() for line in crosses] == [
+        [1, 0],
+        [69, 10],
+        [137, 20],
+        [1, 98],
+    ]
+    assert rings[3].get_xydata()[0].tolist() == [30, 88]
+    assert {tuple(it.get_extent()) for it in axes.images[:2]} == {(0, 64, 64, 0)}
+    assert {tuple(it.get_extent()) for it in axes.images[6:]} == {(0, 64, 132, 68)}
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0, 200), (132, 0))
 
 
 def widget_of(bundle: dict) -> ipywidgets.VBox:

@@ -70,6 +70,23 @@ def test_fit_learns_and_is_deterministic(variant, capsys) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+def test_fit_shows_the_model_after_each_epoch_and_goes_on_as_without() -> None:
+    seen, models = [], []
+
+    def look(model: icnn.network.SmallCNN) -> None:
+        seen.append((model.training, icnn.accuracy(model, Coloured(30, 1))))
+
+    for on_epoch in (None, look):
+        models.append(icnn.small_cnn(n_categories=3))
+        history = icnn.fit(
+            models[-1], Coloured(24), Coloured(30, 1), epochs=3, batch_size=8, progress=False,
+            on_epoch=on_epoch,
+        )  # fmt: skip
+    assert seen == [(False, accuracy) for accuracy in history.validation_accuracy]
+    alone, watched = (model.parameters() for model in models)
+    assert all(a.equal(b) for a, b in zip(alone, watched, strict=True))
+
+
 def test_the_filter_loss_is_ramped_up() -> None:
     assert [ramp(p) for p in (0, 0.1, 0.2, 0.3, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
 
