@@ -24,6 +24,24 @@ def check_positive(value: float, name: str) -> None:
         raise ValueError(f"{name} must be finite and greater than 0, got {value}")
 
 
+def check_seed(seed: int) -> None:
+    """A number that random numbers start from."""
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise TypeError(f"seed must be an int, got {type(seed).__name__}")
+
+
+def check_device(x: Tensor, name: str, other: Tensor, other_name: str) -> None:
+    """Two tensors that are to be used together."""
+    if x.device != other.device:
+        raise ValueError(f"{name} must be where {other_name} is, on {other.device}, got {x.device}")
+
+
+def check_data(x: Tensor, name: str) -> None:
+    """A tensor with numbers in it, unlike those of the meta device."""
+    if x.is_meta:
+        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
+
+
 def check_dense(x: Tensor, name: str) -> None:
     """A tensor that holds all its numbers."""
     if not isinstance(x, Tensor):
@@ -50,8 +68,9 @@ def check_whole_numbers(x: Tensor, name: str, low: int, high: int) -> None:
     check_dense(x, name)
     if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
         raise TypeError(f"{name} must have an integer dtype, got {x.dtype}")
-    if x.is_meta or x.numel() == 0:
-        raise ValueError(f"{name} must hold numbers, got shape {tuple(x.shape)} on {x.device}")
+    check_data(x, name)
+    if x.numel() == 0:
+        raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")
     if int(x.min()) < low or int(x.max()) > high:
         raise ValueError(
             f"{name} must be from {low} to {high}, got {int(x.min())} to {int(x.max())}"
@@ -60,8 +79,7 @@ def check_whole_numbers(x: Tensor, name: str, low: int, high: int) -> None:
 
 def check_finite(x: Tensor, name: str) -> None:
     """No NaN and no infinity. Reads the whole tensor, so not for the training path."""
-    if x.is_meta:
-        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
+    check_data(x, name)
     if not torch.isfinite(x).all():
         bad = int((~torch.isfinite(x)).sum())
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite values")
@@ -89,8 +107,7 @@ def check_labels(labels: Tensor, count: int, name: str = "labels") -> None:
     check_dense(labels, name)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(f"{name} must have an integer dtype, got {labels.dtype}")
-    if labels.is_meta:
-        raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
+    check_data(labels, name)
     if labels.shape != (count,):
         raise ValueError(f"{name} must have shape ({count},), got {tuple(labels.shape)}")
     if count and int(labels.min()) < 0:

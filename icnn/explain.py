@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from icnn._check_args import (
+    check_data,
     check_finite,
     check_floating,
     check_labels,
@@ -116,7 +117,7 @@ def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
     if part.shape != contribution.shape[-1:]:
         wanted = tuple(contribution.shape[-1:])
         raise ValueError(f"part must have shape {wanted}, got {tuple(part.shape)}")
-    member = nn.functional.one_hot(part % (n_parts + 1), n_parts + 1)  # −1 is the last
+    member = nn.functional.one_hot(part.long() % (n_parts + 1), n_parts + 1)  # −1 is the last
     return contribution @ member.to(contribution)
 
 
@@ -189,7 +190,6 @@ def _maps(model: SmallCNN, images: Tensor) -> Tensor:
 
 def _check_images(images: Tensor) -> None:
     check_floating(images, "images")
-    if images.is_meta:
-        raise ValueError("images must hold numbers, got a tensor on the meta device")
+    check_data(images, "images")
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images must be (N, 3, H, W), not empty, got {tuple(images.shape)}")

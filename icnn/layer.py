@@ -235,7 +235,7 @@ def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) ->
 def _category_sums(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor, Tensor]:
     """Each filter's mean activations, added up by category (C, K), and the images of each (K,)."""
     activation = x.flatten(-2).mean(-1, dtype=torch.promote_types(x.dtype, torch.float32))
-    one_hot = nn.functional.one_hot(labels, n_categories).to(activation.dtype)
+    one_hot = nn.functional.one_hot(labels.long(), n_categories).to(activation.dtype)
     return activation.T @ one_hot, one_hot.sum(0)
 
 

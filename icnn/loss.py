@@ -14,7 +14,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from icnn._check_args import check_finite, check_floating, check_maps, check_positive
+from icnn._check_args import (
+    check_device,
+    check_finite,
+    check_floating,
+    check_maps,
+    check_positive,
+)
 from icnn._distributed import add_up, log_add_up, processes
 from icnn.information import fitness, log_likelihood, log_marginal
 from icnn.templates import l1_distances, part_templates, template_prior
@@ -44,7 +50,8 @@ def filter_loss(
         x: maps (N, C, n, n) after ReLU and before the mask, floating. Half precision is computed
             in float32. Values are not checked: a NaN gives a NaN.
         sharpness: how decisively the best template wins (κ); no unit.
-        scale: (C,), what counts as a strong activation of each filter, in units of x; positive.
+        scale: (C,), what counts as a strong activation of each filter, in units of x; positive,
+            which is not checked either.
         beta: how fast a template decays with distance; no unit.
 
     Returns:
@@ -257,6 +264,7 @@ def _check_is_target(is_target: Tensor, x: Tensor) -> None:
         raise ValueError(
             f"is_target must have shape (N, C) = {tuple(x.shape[:2])}, got {tuple(is_target.shape)}"
         )
+    check_device(is_target, "is_target", x, "x")
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

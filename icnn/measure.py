@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import (
+    check_data,
     check_finite,
     check_floating,
     check_labels,
     check_maps,
     check_positive,
+    check_seed,
     check_size,
 )
 from icnn.receptive_field import height_and_width, upscale
@@ -380,8 +382,7 @@ def bootstrap(
     """
     if not callable(statistic):
         raise TypeError(f"statistic must be callable, got {type(statistic).__name__}")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed must be an int, got {type(seed).__name__}")
+    check_seed(seed)
     check_size(n_images, "n_images")
     check_size(samples, "samples")
     draw = torch.Generator().manual_seed(seed)
@@ -443,6 +444,7 @@ def _check_landmarks(landmarks: Tensor) -> None:
         raise ValueError(
             f"landmarks must have shape (N, K, 2), not empty, got {tuple(landmarks.shape)}"
         )
+    check_data(landmarks, "landmarks")
     absent = landmarks.isnan()
     if landmarks.isinf().any() or (absent[..., 0] != absent[..., 1]).any():
         raise ValueError("landmarks must be finite, or NaN in row and column where absent")
@@ -452,6 +454,7 @@ def _check_part_masks(part_masks: Tensor, count: int) -> None:
     if not isinstance(part_masks, Tensor) or part_masks.dtype != torch.bool:
         got = getattr(part_masks, "dtype", type(part_masks).__name__)
         raise TypeError(f"part_masks must be a bool tensor, got {got}")
+    check_data(part_masks, "part_masks")
     if part_masks.ndim != 4 or len(part_masks) != count or part_masks.numel() == 0:
         raise ValueError(
             f"part_masks must have shape ({count}, K, H, W), got {tuple(part_masks.shape)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import check_size
+from icnn._check_args import check_seed, check_size
 from icnn.layer import InterpretableLayer
 
 CHANNELS, SIZE = 48, 16  # of the maps of the last conv layer, for 64×64 images
@@ -69,12 +69,13 @@ def small_cnn(variant: str = "interpretable", *, n_categories: int = 5, seed: in
     the same initial weights in every variant. Taught in lesson 5.
 
     Raises:
-        TypeError: `n_categories` is not an int.
+        TypeError: `n_categories` or `seed` is not an int.
         ValueError: an unknown variant, or `n_categories` < 1.
     """
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
     check_size(n_categories, "n_categories")
+    check_seed(seed)
     options = VARIANTS[variant]
     layer = nn.Identity() if options is None else InterpretableLayer(CHANNELS, SIZE, **options)
     with torch.random.fork_rng(devices=[]):

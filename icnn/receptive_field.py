@@ -181,7 +181,7 @@ def average_receptive_field(
     check_module(features, "features")
     check_floating(images, "images")
     check_finite(images, "images")
-    if images.ndim != 4 or not len(images):
+    if images.ndim != 4 or not images.numel():
         raise ValueError(f"images must have shape (N, 3, H, W), got {tuple(images.shape)}")
     check_size(top, "top")
     height, width = images.shape[2:]
@@ -262,8 +262,12 @@ def _at(layer: nn.Module, name: str, axis: int) -> int:
 
 def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Tensor]:
     """Row-major index of a filter's strongest unit, and its activation."""
-    with torch.no_grad():
-        maps = features(image[None])[0]
+    try:
+        with torch.no_grad():
+            maps = features(image[None])[0]
+    except RuntimeError as error:
+        text = f"features cannot take an image {tuple(image.shape)} of {image.dtype}: {error}"
+        raise ValueError(text) from error
     if isinstance(unit_filter, bool) or not isinstance(unit_filter, int):
         raise TypeError(f"unit_filter must be an int, got {type(unit_filter).__name__}")
     if not 0 <= unit_filter < len(maps):

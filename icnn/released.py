@@ -35,6 +35,7 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import (
+    check_device,
     check_finite,
     check_floating,
     check_labels,
@@ -107,6 +108,8 @@ def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
     check_size(n)
     check_floating(beta, "beta")
     check_finite(beta, "beta")
+    if beta.ndim != 1:
+        raise ValueError(f"beta must have shape (C,), got {tuple(beta.shape)}")
     check_whole_numbers(where, "where", 0, n - 1)
     if where.ndim != 3 or where.shape[1:] != (len(beta), 2):
         wanted = ("N", len(beta), 2)
@@ -242,6 +245,7 @@ def _multiplier(fits: Tensor, others: Tensor, which: Tensor) -> Tensor:
 def _check_where(x: Tensor, where: Tensor) -> None:
     check_maps(x, "x")
     check_whole_numbers(where, "where", 0, x.shape[-1] - 1)
+    check_device(where, "where", x, "x")
     if where.shape != (*x.shape[:2], 2):
         wanted = (*x.shape[:2], 2)
         raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")

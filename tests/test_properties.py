@@ -469,8 +469,7 @@ def test_any_other_input_gives_an_answer_or_an_error_that_names_it(case, record_
         except (TypeError, ValueError) as error:
             assert names(error, arguments), f"no argument is named: {error}"
             return
-        not_numbers = change in ("NaN", "all NaN", "infinity", "minus infinity", "huge")
-        if case.undefined or (name in case.unchecked and not_numbers):
+        if case.undefined or name in case.unchecked:
             return
         for part in tensors(result):
             assert part.is_meta or torch.isfinite(part).all(), "not finite, and nobody said so"

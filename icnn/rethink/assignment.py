@@ -109,7 +109,7 @@ def label_information(activation: Tensor, labels: Tensor, n_categories: int) -> 
     check_labels(labels, len(activation))
     check_whole_numbers(labels, "labels", 0, n_categories - 1)
     active = (activation > activation.median(0).values).double()
-    member = nn.functional.one_hot(labels, n_categories).double()
+    member = nn.functional.one_hot(labels.long(), n_categories).double()
     both = active.T @ member / len(labels)
     p_active, p_member = active.mean(0)[:, None], member.mean(0)
     cells = [
