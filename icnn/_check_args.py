@@ -24,13 +24,31 @@ def check_positive(value: float, name: str) -> None:
         raise ValueError(f"{name} must be finite and greater than 0, got {value}")
 
 
+def check_share(value: float, name: str) -> None:
+    """A number between 0 and 1, both left out."""
+    check_positive(value, name)
+    if value >= 1:
+        raise ValueError(f"{name} must be less than 1, got {value}")
+
+
 def check_seed(seed: int) -> None:
     """A number that random numbers start from."""
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise TypeError(f"seed must be an int, got {type(seed).__name__}")
+    if not -(2**63) <= seed < 2**64:
+        raise ValueError(f"seed must fit 64 bits, got {seed}")
 
 
-def check_device(x: Tensor, name: str, other: Tensor, other_name: str) -> None:
+def check_device(device: torch.device | str | int | None) -> None:
+    """What torch knows as a device, or None."""
+    try:
+        torch.empty(0, device=device)
+    except (TypeError, RuntimeError, AssertionError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"device must be a device of torch, got {device!r}: {reason}") from None
+
+
+def check_same_device(x: Tensor, name: str, other: Tensor, other_name: str) -> None:
     """Two tensors that are to be used together."""
     if x.device != other.device:
         raise ValueError(f"{name} must be where {other_name} is, on {other.device}, got {x.device}")
@@ -112,3 +130,16 @@ def check_labels(labels: Tensor, count: int, name: str = "labels") -> None:
         raise ValueError(f"{name} must have shape ({count},), got {tuple(labels.shape)}")
     if count and int(labels.min()) < 0:
         raise ValueError(f"{name} must be 0 or more, got {int(labels.min())}")
+
+
+def check_is_target(is_target: Tensor, x: Tensor) -> None:
+    """Whether image n belongs to the category of filter c: (N, C) bool, for maps x."""
+    if not isinstance(is_target, Tensor) or is_target.dtype != torch.bool:
+        got = getattr(is_target, "dtype", type(is_target).__name__)
+        raise TypeError(f"is_target must be a bool tensor, got {got}")
+    if is_target.shape != x.shape[:2]:
+        raise ValueError(
+            f"is_target must have shape (N, C) = {tuple(x.shape[:2])}, got {tuple(is_target.shape)}"
+        )
+    check_dense(is_target, "is_target")
+    check_same_device(is_target, "is_target", x, "x")

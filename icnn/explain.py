@@ -16,6 +16,7 @@ from icnn._check_args import (
     check_finite,
     check_floating,
     check_labels,
+    check_module,
     check_size,
     check_whole_numbers,
 )
@@ -149,6 +150,7 @@ def deletion(
     Raises:
         TypeError, ValueError: shapes that do not fit, or values that are not finite.
     """
+    check_module(model, "model")
     check_floating(importance, "importance")
     check_finite(importance, "importance")
     check_size(steps, "steps")
@@ -160,8 +162,11 @@ def deletion(
             "importance must be (N, n, n) with n a divisor of the picture's sides, "
             f"got {tuple(importance.shape)}"
         )
-    if fill.shape != images.shape:
-        raise ValueError(f"fill must have the shape of images, got {tuple(fill.shape)}")
+    check_floating(fill, "fill")
+    check_finite(fill, "fill")
+    check_finite(images, "images")
+    if fill.shape != images.shape or fill.dtype != images.dtype:
+        raise ValueError(f"fill must have the shape and dtype of images, got {tuple(fill.shape)}")
     model.eval()
     order = importance.flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(1).view(-1, 1, n, n)

@@ -137,5 +137,6 @@ def _check(fitness: Tensor, prior: Tensor) -> None:
         raise TypeError(f"prior must have the dtype of fitness, {fitness.dtype}, got {prior.dtype}")
     check_finite(fitness, "fitness")
     check_finite(prior, "prior")
-    if not (prior > 0).all() or abs(float(prior.detach().double().sum()) - 1) > 1e-3:
+    rounding = max(1e-3, 2 * torch.finfo(prior.dtype).eps)
+    if not (prior > 0).all() or abs(float(prior.detach().double().sum()) - 1) > rounding:
         raise ValueError(f"prior must be positive and sum to 1, got {prior.tolist()[:5]}…")

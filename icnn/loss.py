@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from icnn._check_args import (
-    check_device,
     check_finite,
     check_floating,
+    check_is_target,
     check_maps,
     check_positive,
 )
@@ -89,7 +89,7 @@ def category_loss(
         TypeError, ValueError: as `filter_loss`, and for `is_target`.
     """
     check_maps(x, "x")
-    _check_is_target(is_target, x)
+    check_is_target(is_target, x)
     scores = _scores(_flat(x), _gain(x, sharpness, scale, beta), x.shape[-1], beta)
     log_posterior = scores.log_softmax(-1)  # all templates are equally likely beforehand
     peak = x.detach().flatten(-2).argmax(-1)
@@ -121,7 +121,7 @@ def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor
     """
     check_maps(x, "x")
     check_finite(x, "x")
-    _check_is_target(is_target, x)
+    check_is_target(is_target, x)
     check_positive(beta, "beta")
     n = x.shape[-1]
     templates = part_templates(n, beta=beta, dtype=x.dtype, device=x.device)
@@ -254,17 +254,6 @@ def _gain(x: Tensor, sharpness: float | None, scale: Tensor | None, beta: float)
             f"scale must have shape ({x.shape[1]},), one for each filter, got {tuple(scale.shape)}"
         )
     return sharpness / scale.detach().to(dtype)
-
-
-def _check_is_target(is_target: Tensor, x: Tensor) -> None:
-    if not isinstance(is_target, Tensor) or is_target.dtype != torch.bool:
-        got = getattr(is_target, "dtype", type(is_target).__name__)
-        raise TypeError(f"is_target must be a bool tensor, got {got}")
-    if is_target.shape != x.shape[:2]:
-        raise ValueError(
-            f"is_target must have shape (N, C) = {tuple(x.shape[:2])}, got {tuple(is_target.shape)}"
-        )
-    check_device(is_target, "is_target", x, "x")
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

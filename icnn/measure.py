@@ -19,8 +19,8 @@ from icnn._check_args import (
     check_floating,
     check_labels,
     check_maps,
-    check_positive,
     check_seed,
+    check_share,
     check_size,
 )
 from icnn.receptive_field import height_and_width, upscale
@@ -292,8 +292,8 @@ def part_interpretability(
     check_maps(maps, "maps")
     check_finite(maps, "maps")
     _check_part_masks(part_masks, len(maps))
-    _check_share(quantile, "quantile")
-    _check_share(iou, "iou")
+    check_share(quantile, "quantile")
+    check_share(iou, "iou")
     maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
     filters, (parts, height, width) = maps.shape[1], part_masks.shape[1:]
     threshold = torch.stack([one.flatten().quantile(quantile) for one in maps.unbind(1)])
@@ -459,9 +459,3 @@ def _check_part_masks(part_masks: Tensor, count: int) -> None:
         raise ValueError(
             f"part_masks must have shape ({count}, K, H, W), got {tuple(part_masks.shape)}"
         )
-
-
-def _check_share(value: float, name: str) -> None:
-    check_positive(value, name)
-    if value >= 1:
-        raise ValueError(f"{name} must be less than 1, got {value}")

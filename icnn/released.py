@@ -35,11 +35,13 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import (
-    check_device,
     check_finite,
     check_floating,
+    check_is_target,
     check_labels,
     check_maps,
+    check_same_device,
+    check_share,
     check_size,
     check_whole_numbers,
 )
@@ -145,10 +147,14 @@ def released_gradient(
     """
     check_maps(x, "x")
     check_finite(x, "x")
-    if template.shape != x.shape:
-        raise ValueError(f"template must have the shape of x, got {tuple(template.shape)}")
-    if is_target.dtype != torch.bool or is_target.shape != x.shape[:2]:
-        raise ValueError(f"is_target must be (N, C) bool, got {tuple(is_target.shape)}")
+    check_floating(template, "template")
+    check_finite(template, "template")
+    if template.shape != x.shape or template.dtype != x.dtype:
+        got = f"{tuple(template.shape)}, {template.dtype}"
+        raise ValueError(f"template must have the shape and the dtype of x, got {got}")
+    check_is_target(is_target, x)
+    if share is not None:
+        check_share(share, "share")
     fits = (x * template).mean((-2, -1))
     strangers = (x * template.flip(0, 1)).mean((-2, -1))  # another image's mask, another filter's
     silent = -x.mean((-2, -1))
@@ -245,7 +251,7 @@ def _multiplier(fits: Tensor, others: Tensor, which: Tensor) -> Tensor:
 def _check_where(x: Tensor, where: Tensor) -> None:
     check_maps(x, "x")
     check_whole_numbers(where, "where", 0, x.shape[-1] - 1)
-    check_device(where, "where", x, "x")
+    check_same_device(where, "where", x, "x")
     if where.shape != (*x.shape[:2], 2):
         wanted = (*x.shape[:2], 2)
         raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")

@@ -9,7 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_finite, check_positive, check_size, check_square
+from icnn._check_args import (
+    check_device,
+    check_finite,
+    check_positive,
+    check_size,
+    check_square,
+)
 
 
 def l1_distances(n: int, *, dtype: torch.dtype | None = None, device=None) -> Tensor:
@@ -44,13 +50,14 @@ def part_templates(
 
     Raises:
         TypeError: `n` is not an int, `beta` or `tau` is not a number, `dtype` is not floating.
-        ValueError: `n` < 1, or `beta` or `tau` is not finite and positive.
+        ValueError: `n` < 1, `beta` or `tau` is not finite and positive, or no such `device`.
     """
     check_size(n)
     check_positive(beta, "beta")
     tau = 0.5 / n**2 if tau is None else tau
     check_positive(tau, "tau")
     _check_dtype(dtype)
+    check_device(device)
     positive = tau * (1 - beta * l1_distances(n, dtype=dtype, device=device) / n).clamp_min(-1)
     negative = torch.full_like(positive[:1], -tau)
     return torch.cat([positive, negative]).reshape(n * n + 1, n, n)
@@ -79,7 +86,7 @@ def template_prior(
 
     Raises:
         TypeError: `n` is not an int, `alpha` is not a number, `dtype` is not floating.
-        ValueError: `n` < 1, or `alpha` outside (0, 1).
+        ValueError: `n` < 1, `alpha` outside (0, 1), or no such `device`.
     """
     check_size(n)
     alpha = n**2 / (1 + n**2) if alpha is None else alpha
@@ -87,6 +94,7 @@ def template_prior(
     if alpha >= 1:
         raise ValueError(f"alpha must be less than 1, got {alpha}")
     _check_dtype(dtype)
+    check_device(device)
     prior = torch.full((n * n + 1,), alpha / n**2, dtype=dtype, device=device)
     prior[-1] = 1 - alpha
     return prior

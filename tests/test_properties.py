@@ -107,6 +107,10 @@ def twice(s: Sizes) -> Sizes:
     return replace(s, images=2 * s.images)
 
 
+def kind(s: Sizes) -> dict:
+    return {"dtype": s.dtype, "device": "cpu"}
+
+
 def scaled(s: Sizes) -> dict:
     return {"sharpness": 2.0, "scale": s.uniform(s.filters) + 0.5}
 
@@ -138,8 +142,8 @@ def _is_maps(x: object) -> bool:
 
 
 CASES = [
-    Case(icnn.part_templates, lambda s: {"n": s.side, "beta": 3.0, "tau": 0.7}),
-    Case(icnn.template_prior, lambda s: {"n": s.side, "alpha": 0.4}),
+    Case(icnn.part_templates, lambda s: {"n": s.side, "beta": 3.0, "tau": 0.7, **kind(s)}),
+    Case(icnn.template_prior, lambda s: {"n": s.side, "alpha": 0.4, **kind(s)}),
     Case(icnn.part_mask, lambda s: {"x": s.maps(), "beta": 3.0}),
     Case(
         icnn.fitness,
@@ -270,6 +274,37 @@ CASES = [
             "contribution": s.uniform(2, s.filters),
             "part": s.below(s.parts + 1, s.filters) - 1,
             "n_parts": s.parts,
+        },
+    ),
+    Case(
+        explain.unit_contributions,
+        lambda s: {
+            "model": tiny_model(s),
+            "images": s.uniform(1, 3, 64, 64).float(),
+            "categories": s.below(3, 1),
+        },
+        ("images",),
+        few=True,
+    ),
+    Case(
+        explain.deletion,
+        lambda s: {
+            "model": tiny_model(s),
+            "images": s.uniform(1, 3, 64, 64).float(),
+            "categories": s.below(3, 1),
+            "importance": s.uniform(1, 4, 4),
+            "fill": s.uniform(1, 3, 64, 64).float(),
+            "steps": 2,
+        },
+        few=True,
+    ),
+    Case(
+        released.released_gradient,
+        lambda s: {
+            "x": s.maps(),
+            "template": s.uniform(s.images, s.filters, s.side, s.side) * 2 - 1,
+            "is_target": s.bools(s.images, s.filters),
+            "share": 0.3,
         },
     ),
     Case(released.mean_position, lambda s: {"x": s.maps()}, ("x",)),
