@@ -60,7 +60,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     calls = [report for report in reports if getattr(report, "when", "") == "call"]
     notes = [note for report in calls for note in report.user_properties]
     if tried := sum(count for name, count in notes if name == "inputs"):
-        write(f"{tried:,} generated inputs were tried by the tests of test_properties")
+        write(f"{tried:,} generated inputs were tried")
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in reasons.items():
         write(f"skipped {count}: {reason.removeprefix('Skipped: ')}")

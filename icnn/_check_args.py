@@ -24,6 +24,14 @@ def check_positive(value: float, name: str) -> None:
         raise ValueError(f"{name} must be finite and greater than 0, got {value}")
 
 
+def check_number(value: float, name: str) -> None:
+    """A finite number of any sign."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+
+
 def check_share(value: float, name: str) -> None:
     """A number between 0 and 1, both left out."""
     check_positive(value, name)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from icnn._check_args import (
-    check_data,
     check_finite,
     check_floating,
     check_labels,
     check_module,
+    check_number,
     check_size,
     check_whole_numbers,
 )
@@ -93,6 +93,7 @@ def filter_parts(
     Raises:
         TypeError, ValueError: as `icnn.best_part_tracking`.
     """
+    check_number(least, "least")
     part, tracking = best_part_tracking(points, scores, landmarks)
     return part.masked_fill(~(tracking >= least), -1)
 
@@ -114,6 +115,8 @@ def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
     check_floating(contribution, "contribution")
     check_size(n_parts, "n_parts")
     check_finite(contribution, "contribution")
+    if contribution.ndim == 0:
+        raise ValueError("contribution must have shape (..., C), got a single number")
     check_whole_numbers(part, "part", -1, n_parts - 1)
     if part.shape != contribution.shape[-1:]:
         wanted = tuple(contribution.shape[-1:])
@@ -164,7 +167,6 @@ def deletion(
         )
     check_floating(fill, "fill")
     check_finite(fill, "fill")
-    check_finite(images, "images")
     if fill.shape != images.shape or fill.dtype != images.dtype:
         raise ValueError(f"fill must have the shape and dtype of images, got {tuple(fill.shape)}")
     model.eval()
@@ -195,6 +197,6 @@ def _maps(model: SmallCNN, images: Tensor) -> Tensor:
 
 def _check_images(images: Tensor) -> None:
     check_floating(images, "images")
-    check_data(images, "images")
+    check_finite(images, "images")
     if images.ndim != 4 or not len(images):
         raise ValueError(f"images must be (N, 3, H, W), not empty, got {tuple(images.shape)}")

@@ -62,6 +62,8 @@ class InterpretableLayer(nn.Module):
         check_size(size, "size")
         check_positive(beta, "beta")
         check_positive(sharpness, "sharpness")
+        if not isinstance(mask, bool):
+            raise TypeError(f"mask must be True or False, got {type(mask).__name__}")
         _check_weight(weight, "weight")
         _check_weight(category_weight, "category_weight")
         if memory != 0:

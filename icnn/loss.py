@@ -20,6 +20,7 @@ from icnn._check_args import (
     check_is_target,
     check_maps,
     check_positive,
+    check_same_device,
 )
 from icnn._distributed import add_up, log_add_up, processes
 from icnn.information import fitness, log_likelihood, log_marginal
@@ -253,6 +254,7 @@ def _gain(x: Tensor, sharpness: float | None, scale: Tensor | None, beta: float)
         raise ValueError(
             f"scale must have shape ({x.shape[1]},), one for each filter, got {tuple(scale.shape)}"
         )
+    check_same_device(scale, "scale", x, "x")
     return sharpness / scale.detach().to(dtype)
 
 

@@ -59,7 +59,7 @@ def mean_position(x: Tensor) -> Tensor:
     """The mean position of each map's activation, rounded to a unit; halves are rounded up.
 
     Args:
-        x: maps (N, C, n, n) after ReLU, floating.
+        x: maps (N, C, n, n) after ReLU, floating; values are not checked.
 
     Returns:
         (N, C, 2) int64, (row, col); the first unit for a silent map.

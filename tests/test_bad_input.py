@@ -86,6 +86,7 @@ CASES = [
     (icnn.InterpretableLayer, (3, 4), {"memory": -1}, "memory"),
     (icnn.InterpretableLayer, (3, 4), {"memory": 2.5}, "memory"),
     (icnn.InterpretableLayer, (0, 4), {}, "channels"),
+    (icnn.InterpretableLayer, (3, 4), {"mask": torch.ones(2)}, "mask"),
     (icnn.InterpretableLayer, (3, 4.0), {}, "size"),
     *[
         (icnn.InterpretableLayer, (3, 4), {name: value}, name)

@@ -1,11 +1,11 @@
 """Any input at all: a right answer, or an error that names the argument.
 
-Every public function gets arguments of random shapes and values. Then one of them is changed. Into
-something odd that means the same (another memory layout, a gradient asked for): the answer must
-stay what it was. Or into something that may be wrong (another type, shape, dtype or device, NaN,
-infinities, huge or negative numbers, nothing at all): the answer is finite, or a TypeError or
-ValueError says which argument is meant. Nothing may hang, and inputs stay as they were. `make test`
-tries some thousands of inputs, `make test-all` many more; the summary says how many.
+Every public function gets right arguments of random sizes and values, and then one of them is
+changed into something that may be wrong: another type, shape, dtype or device, NaN, infinities,
+huge or negative numbers, nothing at all. The answer is finite, or a TypeError or ValueError says
+which argument is meant. Nothing may hang, and inputs stay as they were. `make test` tries some
+thousands of inputs, `make test-all` many more; the summary says how many. That answers to right
+arguments are right is for `test_right_answers.py`.
 """
 
 from __future__ import annotations
@@ -261,12 +261,11 @@ CASES = [
     Case(
         explain.contributions,
         lambda s: {"model": tiny_model(s), "images": s.uniform(1, 3, 64, 64).float()},
-        ("images",),
         few=True,
     ),
     Case(
         explain.filter_parts,
-        lambda s: {k: v for k, v in measured(twice(s)).items() if k != "top"},
+        lambda s: {**{k: v for k, v in measured(twice(s)).items() if k != "top"}, "least": 0.3},
     ),
     Case(
         explain.by_part,
@@ -283,7 +282,6 @@ CASES = [
             "images": s.uniform(1, 3, 64, 64).float(),
             "categories": s.below(3, 1),
         },
-        ("images",),
         few=True,
     ),
     Case(
@@ -346,15 +344,6 @@ ELSEWHERE = {
     "FeatureDataset": "test_photo_datasets",
 }
 
-# What means the same. Of half precision the answer is the same to half precision only.
-SAME: dict[str, Callable[[Tensor], Tensor]] = {
-    "another layout": lambda x: x.transpose(0, -1).contiguous().transpose(0, -1),
-    "every second number": lambda x: torch.stack([x, x], -1)[..., 0],
-    "asks for a gradient": lambda x: x.clone().requires_grad_() if x.is_floating_point() else x,
-    "of a graph": lambda x: x.clone().requires_grad_() * 1 if x.is_floating_point() else x,
-    "a parameter": lambda x: nn.Parameter(x) if x.is_floating_point() else x,
-    "a view into something larger": lambda x: torch.cat([x, x])[: len(x)],
-}
 # What may be wrong.
 OTHER_TENSORS: dict[str, Callable[[Tensor], object]] = {
     "nothing": lambda x: None,
@@ -453,7 +442,7 @@ def many(case: Case, record: Callable, check: Callable[[st.DataObject], None]) -
     share = 10 if case.few else 1
 
     @settings(
-        max_examples=max(10, 4 * settings().max_examples // share),
+        max_examples=max(10, 5 * settings().max_examples // share),
         suppress_health_check=list(HealthCheck),
     )
     @given(st.data())
@@ -466,28 +455,6 @@ def many(case: Case, record: Callable, check: Callable[[st.DataObject], None]) -
         run()
     finally:
         record("inputs", tried)
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_same_in_another_form_gives_the_same_answer(case, record_property) -> None:
-    def check(data: st.DataObject) -> None:
-        arguments = case.arguments(data.draw(SIZES))
-        expected = tensors(call(case, arguments))
-        if not case.undefined:
-            assert all(torch.isfinite(part).all() for part in expected)
-        names = [name for name, value in arguments.items() if isinstance(value, Tensor)]
-        changed = dict(arguments)
-        for name in names:
-            form = data.draw(st.sampled_from(sorted(SAME)), label=name)
-            changed[name] = SAME[form](arguments[name])
-        found = tensors(call(case, changed))
-        assert len(found) == len(expected)
-        for a, b in zip(found, expected, strict=True):
-            assert a.dtype == b.dtype and a.shape == b.shape
-            torch.testing.assert_close(a.detach(), b.detach(), equal_nan=True)
-
-    many(case, record_property, check)
 
 
 @pytest.mark.filterwarnings("error")

@@ -1,0 +1,300 @@
+"""Every public function with valid arguments to draw, and how one sees that its answer is right.
+
+`test_properties.py` calls them all, as they are and with one argument spoiled. Arguments are passed
+by name, so that a message can be asked to hold the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log
+
+import reference
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+import icnn
+
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+SPREADS = {"unit": 1.0, "tiny": 1e-6, "large": 300.0, "zero": 0.0}
+LAYOUTS = ("plain", "transposed", "strided", "expanded", "offset", "gradient")
+EXACT = 50.0  # scores up to here are compared with the reference, larger ones only bounded
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function, a strategy for its arguments, and what must hold of its answer."""
+
+    call: Callable
+    arguments: st.SearchStrategy[dict]
+    check: Callable[..., None]  # answer, **arguments
+    share: float = 1.0  # of the usual number of inputs, for what is slow
+
+
+FUNCTIONS: dict[str, Function] = {}
+
+
+def public(name: str, call: Callable, check: Callable, **options) -> Callable:
+    """Enter a function into the table, with the arguments that the decorated function draws."""
+
+    def enter(arguments: Callable) -> Callable:
+        FUNCTIONS[name] = Function(call, st.composite(arguments)(), check, **options)
+        return arguments
+
+    return enter
+
+
+def numbers(draw, *shape: int, dtype=None, lowest: float = 0.0, layout: str | None = None):
+    """A tensor of one of several sizes of values, layouts in memory and, if not given, dtypes."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    spread = SPREADS[draw(st.sampled_from(list(SPREADS)))]
+    x = torch.rand(shape, generator=generator, dtype=torch.float64) * (1 - lowest) + lowest
+    if draw(st.booleans()):
+        x = (x * 3).round() / 3  # ties, and exact zeros
+    x = (x * spread).to(dtype or draw(st.sampled_from(DTYPES)))
+    return laid_out(x, layout or draw(st.sampled_from(LAYOUTS)))
+
+
+def laid_out(x: Tensor, layout: str) -> Tensor:
+    """The same values in another layout; `expanded` repeats the first image with stride 0."""
+    if layout == "transposed":
+        return x.transpose(0, -1).contiguous().transpose(0, -1)
+    if layout == "strided":
+        return torch.stack([x, x], -1)[..., 0]
+    if layout == "expanded":
+        return x[:1].expand(x.shape)
+    if layout == "offset":
+        return torch.cat([x, x])[len(x) :]
+    return x.requires_grad_() if layout == "gradient" else x
+
+
+def counts(draw, *highest: int) -> list[int]:
+    return [draw(st.integers(1, most)) for most in highest]
+
+
+def maps(draw, *, lowest: float = 0.0, **options) -> Tensor:
+    batch, channels, n = counts(draw, 4, 3, 5)
+    return numbers(draw, batch, channels, n, n, lowest=lowest, **options)
+
+
+def beta(draw) -> float:
+    return draw(st.sampled_from([4.0, 4, 0.5, 1e-3, 37.5]))
+
+
+def labels(draw, count: int, categories: int = 3) -> Tensor:
+    values = draw(st.lists(st.integers(0, categories - 1), min_size=count, max_size=count))
+    return torch.tensor(values)
+
+
+def truths(draw, *shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    return torch.rand(shape, generator=generator) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+
+
+def close(got: Tensor, wanted, *, size: float = 1.0) -> None:
+    """Equal up to the rounding of the dtype of `got`, for numbers of a size."""
+    wanted = torch.as_tensor(wanted, dtype=torch.float64)
+    assert got.shape == wanted.shape, (got.shape, wanted.shape)
+    off = (got.detach().double() - wanted).abs().max() if wanted.numel() else 0.0
+    allowed = 200 * torch.finfo(got.dtype).eps * max(size, float(wanted.abs().max()), 1e-6)
+    assert off <= allowed, f"off by {float(off):.3g}, allowed {allowed:.3g}"
+
+
+def finite(got: Tensor, shape: tuple, dtype: torch.dtype) -> None:
+    assert got.shape == shape and got.dtype == dtype, (got.shape, got.dtype)
+    assert got.isfinite().all(), "an answer that is not finite"
+
+
+# --- templates -----------------------------------------------------------------------------------
+
+
+def right_templates(answer, n, beta=4.0, tau=None, dtype=None, device=None) -> None:
+    assert answer.dtype == (dtype or torch.get_default_dtype())
+    assert answer.device.type == (device or "cpu") and answer.shape == (n * n + 1, n, n)
+    if device != "meta":
+        tau = 0.5 / n**2 if tau is None else tau
+        assert answer.isfinite().all()
+        close(answer, reference.templates(n, beta, tau), size=tau * (1 + beta))
+
+
+@public("part_templates", icnn.part_templates, right_templates)
+def _(draw):
+    arguments = {"n": draw(st.integers(1, 7)), "beta": beta(draw)}
+    arguments["tau"] = draw(st.sampled_from([None, 1.0, 2, 1e-3]))
+    return arguments | placed(draw)
+
+
+def placed(draw) -> dict:
+    return {
+        "dtype": draw(st.sampled_from([None, *DTYPES])),
+        "device": draw(st.sampled_from([None, "cpu", "meta"])),
+    }
+
+
+def right_prior(answer, n, alpha=None, dtype=None, device=None) -> None:
+    assert answer.dtype == (dtype or torch.get_default_dtype())
+    assert answer.device.type == (device or "cpu") and answer.shape == (n * n + 1,)
+    if device != "meta":
+        alpha = n**2 / (1 + n**2) if alpha is None else alpha
+        close(answer, [alpha / n**2] * n**2 + [1 - alpha])
+
+
+@public("template_prior", icnn.template_prior, right_prior)
+def _(draw):
+    alpha = draw(st.sampled_from([None, 0.5, 1e-3, 0.999]))
+    return {"n": draw(st.integers(1, 9)), "alpha": alpha} | placed(draw)
+
+
+def right_mask(answer, x, beta=4.0) -> None:
+    finite(answer, x.shape, x.dtype)
+    assert not answer.requires_grad
+    wanted = [reference.mask(m.tolist(), beta) for m in x.detach().double().flatten(0, -3)]
+    close(answer.reshape(-1, *x.shape[-2:]), wanted, size=1 + beta)
+
+
+@public("part_mask", icnn.part_mask, right_mask)
+def _(draw):
+    return {"x": maps(draw, lowest=-1.0), "beta": beta(draw)}
+
+
+# --- information ---------------------------------------------------------------------------------
+
+
+def right_fitness(answer, x, templates) -> None:
+    finite(answer, (*x.shape[:2], len(templates)), x.dtype)
+    exact = torch.einsum("bcij,tij->bct", x.detach().double(), templates.detach().double())
+    size = float(
+        x.detach().double().abs().max() * templates.detach().double().abs().sum((1, 2)).max()
+    )
+    close(answer, exact, size=size)
+    assert answer.requires_grad == (x.requires_grad or templates.requires_grad)
+
+
+@public("fitness", icnn.fitness, right_fitness)
+def _(draw):
+    x = maps(draw)
+    return {"x": x, "templates": icnn.part_templates(x.shape[-1], dtype=x.dtype)}
+
+
+def likelihoods(scores: Tensor) -> Tensor:
+    return scores.detach().double().softmax(0)
+
+
+def right_information(answer, fitness, prior) -> None:
+    finite(answer, fitness.shape[1:2], fitness.dtype)
+    size = float(fitness.detach().double().abs().max())
+    bound = log(len(fitness)) if len(fitness) > 1 else 0.0
+    slack = 200 * torch.finfo(fitness.dtype).eps * (1 + size)
+    assert ((answer >= -slack) & (answer <= bound + slack)).all(), answer
+    if size < EXACT:
+        p = likelihoods(fitness)
+        distribution = prior.detach().double().tolist()
+        wanted = [reference.mutual_information(f.tolist(), distribution) for f in p.unbind(1)]
+        close(answer, wanted, size=1 + size)
+
+
+def right_entropies(answer, fitness, prior) -> None:
+    for part in answer:
+        finite(part, fitness.shape[1:2], fitness.dtype)
+    size = float(fitness.detach().double().abs().max())
+    if size < EXACT:
+        p, distribution = likelihoods(fitness), prior.detach().double().tolist()
+        for f in range(fitness.shape[1]):
+            wanted = reference.entropy_terms(p[:, f].tolist(), distribution)
+            close(torch.stack([part[f] for part in answer]), wanted, size=1 + size)
+
+
+def scores_and_prior(draw) -> dict:
+    batch, channels, n = counts(draw, 4, 3, 4)
+    fitness = numbers(draw, batch, channels, n * n + 1, lowest=-1.0)
+    alpha = draw(st.sampled_from([None, 0.5, 0.9]))
+    return {"fitness": fitness, "prior": icnn.template_prior(n, alpha=alpha, dtype=fitness.dtype)}
+
+
+public("mutual_information", icnn.mutual_information, right_information)(scores_and_prior)
+public("entropy_terms", icnn.entropy_terms, right_entropies)(scores_and_prior)
+
+
+# --- loss ----------------------------------------------------------------------------------------
+
+
+def scores_of(x: Tensor, sharpness, scale, beta: float) -> Tensor:
+    """Fitnesses (N, C, n²+1) in float64, from the reference's templates."""
+    n, x = x.shape[-1], x.detach().double()
+    if sharpness is None:
+        return torch.einsum("bcij,tij->bct", x, reference.templates(n, beta, 0.5 / n**2))
+    x = x * sharpness / scale.detach().double()[:, None, None]
+    return torch.einsum("bcij,tij->bct", x, reference.templates(n, beta, 1.0))
+
+
+def precision(dtype: torch.dtype) -> torch.dtype:
+    return torch.promote_types(dtype, torch.float32)
+
+
+def right_filter_loss(answer, x, sharpness=None, scale=None, beta=4.0) -> None:
+    finite(answer, (), precision(x.dtype))
+    n, scores = x.shape[-1], scores_of(x, sharpness, scale, beta)
+    size = float(scores.abs().max())
+    assert answer.requires_grad == x.requires_grad
+    if x.requires_grad:
+        (slope,) = torch.autograd.grad(answer, x)
+        finite(slope, x.shape, x.dtype)
+    if size < EXACT:
+        prior = [1 / (n * n + 1)] * (n * n + 1)
+        p = likelihoods(scores).unbind(1)
+        each = [reference.mutual_information(f.tolist(), prior) for f in p]
+        close(answer, -sum(each) / len(each), size=1 + size)
+
+
+@public("filter_loss", icnn.filter_loss, right_filter_loss)
+def _(draw):
+    x = maps(draw)
+    given = sharpened(draw, x) if draw(st.booleans()) else {}
+    return {"x": x, "beta": beta(draw)} | given
+
+
+def sharpened(draw, x: Tensor) -> dict:
+    scale = 0.1 + numbers(draw, x.shape[1], dtype=torch.float32, layout="plain")
+    return {"sharpness": draw(st.sampled_from([2.0, 1, 0.1])), "scale": scale}
+
+
+def right_category_loss(answer, x, is_target, sharpness, scale, beta=4.0) -> None:
+    finite(answer, (), precision(x.dtype))
+    assert answer >= 0 and answer.requires_grad == x.requires_grad
+    n, scores = x.shape[-1], scores_of(x, sharpness, scale, beta)
+    surprise = -scores.log_softmax(-1)
+    peak = x.detach().flatten(-2).argmax(-1)
+    wanted = torch.where(is_target, peak, n * n)
+    cost, kinds = surprise.gather(-1, wanted[..., None])[..., 0], (is_target, ~is_target)
+    means = [float(cost[kind].mean()) if kind.any() else 0.0 for kind in kinds]
+    close(answer, sum(means) / 2, size=1 + float(scores.abs().max()))
+
+
+@public("category_loss", icnn.category_loss, right_category_loss)
+def _(draw):
+    x = maps(draw)
+    target = truths(draw, *x.shape[:2])
+    return {"x": x, "is_target": target, "beta": beta(draw)} | sharpened(draw, x)
+
+
+def right_paper_gradient(answer, x, is_target, beta=4.0) -> None:
+    finite(answer, x.shape, x.dtype)
+    n, scores = x.shape[-1], scores_of(x, None, None, beta)
+    size = float(scores.abs().max())
+    if size < EXACT:
+        templates, p = reference.templates(n, beta, 0.5 / n**2), likelihoods(scores)
+        p_x = p.mean(-1)
+        peak = x.detach().flatten(-2).argmax(-1)
+        wanted = torch.where(is_target, peak, n * n)
+        own = p.gather(-1, wanted[..., None])[..., 0]
+        weight = own * (own / p_x).log() / (n * n + 1)
+        gradient = -weight[..., None, None] * templates[wanted] / x.shape[1]
+        close(answer, gradient, size=(1 + size) * float(templates.abs().max()))
+
+
+@public("paper_gradient", icnn.paper_gradient, right_paper_gradient)
+def _(draw):
+    x = maps(draw)
+    return {"x": x, "is_target": truths(draw, *x.shape[:2]), "beta": beta(draw)}
