@@ -1,7 +1,8 @@
 """Record how filters change while three networks learn: `make recording`.
 
 Writes data/recording: what the training replay of lesson 5 shows, what it is, and checksums. The
-networks are seed 0 of the shipped ones, trained again; about 80 seconds each on one core.
+networks are trained anew, with seed 0 and the recipe of the shipped ones; about 80 seconds each on
+one core.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ README = """# A recording of a training
 
 `{name}`: what five filters of the lessons' network answer to six test pictures, before training
 and after each of its {epochs} epochs, for {variants}, made by
-`make recording` (Python {python}, torch {torch}). The networks are seed 0 of `checkpoints/`,
-trained again; `icnn.explore.recording.Recording` says what each array is.
+`make recording` (Python {python}, torch {torch}). The networks have the
+recipe of `checkpoints/` and its seed 0, but the interpretable one is not the shipped one to the
+last digit; `icnn.explore.recording.Recording` says what each array is.
 
 The five filters, numbers {filters}, are the best, the one at a quarter, the middle one,
 the one at three quarters and the worst by part tracking in the interpretable network after its last
