@@ -75,7 +75,7 @@ def unit_contributions(model: SmallCNN, images: Tensor, categories: Tensor) -> T
     weight = HEAD_GAIN * model.head.linear.weight.detach()
     if len(categories) and int(categories.max()) >= len(weight):
         raise ValueError(f"categories must be below {len(weight)}, got {int(categories.max())}")
-    return maps * weight[categories][..., None, None] / maps[0, 0].numel()
+    return maps * weight[categories.long()][..., None, None] / maps[0, 0].numel()
 
 
 def filter_parts(
@@ -178,7 +178,7 @@ def deletion(
         model(torch.where(rank < round(step * n * n / steps), fill, images)).softmax(1)
         for step in range(steps + 1)
     ]
-    return torch.stack([p.gather(1, categories[:, None])[:, 0] for p in followed], 1)
+    return torch.stack([p.gather(1, categories.long()[:, None])[:, 0] for p in followed], 1)
 
 
 def _maps(model: SmallCNN, images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from icnn._check_args import (
     check_data,
+    check_dense,
     check_finite,
     check_floating,
     check_labels,
@@ -454,6 +455,7 @@ def _check_part_masks(part_masks: Tensor, count: int) -> None:
     if not isinstance(part_masks, Tensor) or part_masks.dtype != torch.bool:
         got = getattr(part_masks, "dtype", type(part_masks).__name__)
         raise TypeError(f"part_masks must be a bool tensor, got {got}")
+    check_dense(part_masks, "part_masks")
     check_data(part_masks, "part_masks")
     if part_masks.ndim != 4 or len(part_masks) != count or part_masks.numel() == 0:
         raise ValueError(

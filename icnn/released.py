@@ -116,6 +116,7 @@ def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
     if where.ndim != 3 or where.shape[1:] != (len(beta), 2):
         wanted = ("N", len(beta), 2)
         raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")
+    where = where.long()  # bytes would be taken for bools
     place = torch.linspace(-1, 1, n, dtype=beta.dtype, device=beta.device)
     rows, columns = ((place - place[where[..., k, None]]).abs() for k in (0, 1))
     distance = rows[..., :, None] + columns[..., None, :]

