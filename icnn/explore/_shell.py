@@ -97,7 +97,8 @@ def _control(ipywidgets, control: Slider | Choice, state: State):
         "value": state[control.name],
     }
     if isinstance(control, Choice):
-        return ipywidgets.Dropdown(options=control.options, **looks)
+        # Not a drop-down list: JupyterLab takes its arrow keys for moving between cells.
+        return ipywidgets.SelectionSlider(options=control.options, **looks)
     whole = isinstance(control.step, int)
     kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
     return kind(min=control.low, max=control.top(state), step=control.step, **looks)
