@@ -11,6 +11,7 @@ import html
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -68,7 +69,7 @@ class Course:
     def command(self, step: str, *options: str) -> list[str]:
         """As a teacher runs it, in the environment of these tests."""
         return [
-            *("make", "-o", "environment", f"VENV_PYTHON={sys.executable}", step),
+            *("make", "-o", "environment", f"VENV_PYTHON={shlex.quote(sys.executable)}", step),
             *(f"SUBMISSIONS={self.handed_in}", f"ARGS={' '.join(self.options(*options))}"),
         ]
 
