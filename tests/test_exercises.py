@@ -593,7 +593,7 @@ def test_the_guide_covers_every_set_and_every_lesson() -> None:
 
 def test_the_concept_test_has_ten_items_and_a_key_with_reasons() -> None:
     test = (DOCS / "concept_test.md").read_text("utf-8")
-    items = re.split(r"^### (\d+)\. ", test, flags=re.M)[1:]
+    items = re.split(r"^## (\d+)\. ", test, flags=re.M)[1:]
     assert [int(number) for number in items[::2]] == list(range(1, 11))
     for text in items[1::2]:
         assert re.findall(r"^- ([A-E])\. .+", text, re.M) == list("ABCDE")
