@@ -387,7 +387,7 @@ def right_sums(answer, contribution, part, n_parts) -> None:
     finite(answer, (*contribution.shape[:-1], n_parts + 1), contribution.dtype)
     for k in [*range(n_parts), -1]:
         wanted = contribution.detach().double()[..., part == k].sum(-1)
-        close(answer[..., k], wanted, size=contribution.shape[-1] * float(contribution.abs().max()))
+        close(answer[..., k], wanted, size=contribution.shape[-1] * contribution.abs().max().item())
 
 
 @public("explain.by_part", explain.by_part, right_sums)

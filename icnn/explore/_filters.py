@@ -91,7 +91,7 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     masked = maps * masks
     part, limit = int(of.part[filter]), float(scores[top[0]])
 
-    fig = Figure(figsize=(8.4, 4.9))
+    fig = Figure(figsize=(8.4, 4.9), layout="none")
     above = fig.subplots(1, 4, gridspec_kw={"top": 0.94, "bottom": 0.5})
     fig.subplots_adjust(left=0.01, right=0.99, wspace=0.06)
     animal = test.categories[test.labels[picture]]
