@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import math
 import random
 import re
 import sys
 import time
+from collections.abc import Iterator
 
 import ipywidgets
 import matplotlib
@@ -31,9 +33,11 @@ def explorer(request: pytest.FixtureRequest) -> Explorer:
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a kernel that has just started."""
     monkeypatch.setattr(_shell, "LEFT_AT", {})
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
@@ -401,6 +405,10 @@ def inputs_of(box: ipywidgets.VBox, explorer: Explorer) -> dict:
     return dict(zip(names, box.children[0].children, strict=True))
 
 
+def figures_to_collect() -> int:
+    return sum(type(it) is Figure for it in gc.get_objects())
+
+
 def test_widgets_show_what_draw_gives(explorer, shown) -> None:
     getattr(icnn.explore, explorer.name)()
     box = widget_of(shown[0])
@@ -426,6 +434,17 @@ def test_every_control_has_a_label_and_follows_the_keyboard_at_once(explorer, sh
     assert all(labels) and len(set(labels)) == len(labels)
     for it in inputs.values():
         assert getattr(it, "continuous_update", True)
+
+
+def test_no_picture_has_to_wait_for_the_collection_of_older_ones(explorer, shown) -> None:
+    getattr(icnn.explore, explorer.name)()
+    inputs = inputs_of(widget_of(shown[0]), explorer)
+    assert gc.get_freeze_count() > 0  # torch and the like are not looked through again
+    before = figures_to_collect()
+    for state in walk(explorer, 10):
+        for name, widget in inputs.items():
+            widget.value = state[name]
+    assert figures_to_collect() <= before + 1
 
 
 def test_running_the_cell_again_goes_on_where_one_was(explorer, shown) -> None:

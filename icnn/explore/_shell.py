@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import html
 
 import matplotlib
@@ -34,10 +35,21 @@ def show(explorer: Explorer) -> None:
         hint = f"This picture has controls ({labels}) where ipywidgets is installed."
         display(_static(explorer, picture, image, hint), raw=True)
         return
+    _spare_the_collector()
     # Programs that know widgets show the widget; all others, and saved pages, show the picture.
     bundle = _widget(ipywidgets, explorer, state, picture, image)._repr_mimebundle_()
     hint = f"Run this cell in JupyterLab for the controls: {labels}."
     display({**bundle, **_static(explorer, picture, image, hint)}, raw=True)
+
+
+def _spare_the_collector() -> None:
+    """Set aside all that lives now, so that collecting the last picture takes a few milliseconds.
+
+    With torch in memory a full collection takes longer than a picture, and comes every ten.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def tag(picture: Picture) -> str:
@@ -76,6 +88,7 @@ def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture, imag
             settling = False
         drawn = explorer.picture(state)
         view.value, numbers.value = _live(tag(drawn)), _paragraph(drawn.numbers)
+        gc.collect()  # while one looks at the picture, not during the next
 
     for name, widget in inputs.items():
         widget.observe(lambda change, name=name: move(name, change.new), "value")
