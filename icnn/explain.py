@@ -159,8 +159,9 @@ def deletion(
     check_size(steps, "steps")
     _check_images(images)
     check_labels(categories, len(images), "categories")
-    n = importance.shape[-1]
-    if importance.shape != (len(images), n, n) or images.shape[2] % n or images.shape[3] % n:
+    n = importance.shape[-1] if importance.ndim == 3 else 0
+    wanted = (len(images), n, n)
+    if n == 0 or importance.shape != wanted or images.shape[2] % n or images.shape[3] % n:
         raise ValueError(
             "importance must be (N, n, n) with n a divisor of the picture's sides, "
             f"got {tuple(importance.shape)}"
