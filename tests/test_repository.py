@@ -25,6 +25,7 @@ LOCK = {
     )
 }
 FOR_NVIDIA_CARDS = re.compile(r"^(cuda|nvidia|triton)\b")
+LOCKED_FOR = {"python_version": "3.11", "python_full_version": "3.11.0"}  # newer ones need less
 MACHINE_PATH = re.compile(r"/(?:work|tmp|farm|root|home|Users)/[A-Za-z]")
 REGISTRIES = ("pypi", "pythonhosted", "npmjs", "anaconda", "download.pytorch")
 
@@ -47,13 +48,13 @@ def declared() -> list[Requirement]:
 
 
 def needed(requirements: list[Requirement]) -> set[str]:
-    """The names of everything that the requirements bring along here."""
+    """The names of everything that the requirements bring along on the Python of the lock."""
     names: set[str] = set()
     todo = [(requirement, "") for requirement in requirements]
     seen = set()
     while todo:
         requirement, extra = todo.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra, **LOCKED_FOR}):
             continue
         name = canonicalize_name(requirement.name)
         for wanted in ("", *requirement.extras):

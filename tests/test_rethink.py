@@ -189,7 +189,7 @@ def test_unfamiliar_pictures(shift) -> None:
 
 
 def test_an_unknown_kind_of_picture() -> None:
-    with pytest.raises(ValueError, match="shift must be one of held_out"):
+    with pytest.raises(ValueError, match="shift must be one of held-out"):
         familiarity.unfamiliar("sketches")
 
 
@@ -219,7 +219,7 @@ def test_mahalanobis_against_a_direct_computation() -> None:
 def test_attributions_and_their_sums() -> None:
     model, images = (
         icnn.checkpoints.load("interpretable", 0),
-        familiarity.unfamiliar("held_out")[:4],
+        familiarity.unfamiliar("held-out")[:4],
     )
     scores = icnn.predict(model, images)
     predicted = scores.argmax(1)

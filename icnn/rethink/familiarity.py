@@ -16,7 +16,7 @@ from icnn.network import SIZE, SmallCNN
 from icnn.rethink.redundancy import peak_points
 from icnn.templates import part_templates
 
-SHIFTS = ("held_out", "scrambled", "empty", "noise", "shuffled pixels")
+SHIFTS = ("held-out", "scrambled", "empty", "noise", "shuffled pixels")
 NEAREST = 8  # filters that speak loudest for a category take part in its arrangement
 
 
@@ -36,7 +36,7 @@ def unfamiliar(shift: str) -> Tensor:
         return torch.stack(mixed).unflatten(2, (64, 64))
     if shift not in SHIFTS:
         raise ValueError(f"shift must be one of {', '.join(SHIFTS)}, got {shift!r}")
-    return icnn.data.creatures(shift).floats()
+    return icnn.data.creatures(shift.replace("-", "_")).floats()
 
 
 class Familiarity:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from icnn.ablation import MeanPositionLayer
 from icnn.layer import InterpretableLayer
 from icnn.loss import paper_gradient
 from icnn.network import CHANNELS, SIZE, MeanHead, SmallCNN, conv_block, small_cnn
@@ -61,6 +62,10 @@ def _released(weight: float) -> Callable[[int, int], ReleasedLayer]:
     return lambda c, n: ReleasedLayer(c, n, steps_per_epoch=SHORT.steps_per_epoch, weight=weight)
 
 
+def _mean_position(channels: int, size: int) -> MeanPositionLayer:
+    return MeanPositionLayer(channels, size, weight=0.0)
+
+
 def _with_term(kind: type[InterpretableLayer]) -> Callable[[int, int], nn.Module]:
     return lambda c, n: kind(c, n, category_weight=CATEGORY_WEIGHT)
 
@@ -83,6 +88,8 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "information": Configuration("category", layer=_with_term(InformationLayer)),
     "learned": Configuration("category", layer=_with_term(LearnedLayer)),
     "paper, printed constants": Configuration("code", layer=PrintedLayer),
+    "mask at the mean position, no loss": Configuration("code", layer=_mean_position),
+    "mask as released, no push": Configuration("code", layer=_released(0.0)),
     "released, its weight": Configuration("code", layer=_released(1e-6)),
     "released, weight 1e-4": Configuration("code", layer=_released(1e-4)),
     "released, weight 1e-3": Configuration("code", layer=_released(1e-3)),
