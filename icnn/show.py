@@ -17,8 +17,9 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette: eight colours that colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+# Colour-blind readers can tell these apart, and each has a contrast of 3 on white. Okabe and Ito's
+# palette, with a darker orange and vermilion, and a dark blue for the light one and the yellow.
+COLOURS = ("#0072B2", "#C47F00", "#009E73", "#CC79A7", "#222255", "#BF4000")
 PIXELS_PER_INCH = 110
 
 

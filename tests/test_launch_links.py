@@ -20,7 +20,7 @@ def lesson(request) -> tuple[str, nbformat.NotebookNode]:
 
 def test_a_lesson_gets_one_line_and_one_cell_however_often(lesson) -> None:
     name, notebook = lesson
-    before = [cell.source for cell in notebook.cells]
+    before = [it.source for it in notebook.cells if not it.source.startswith(launch_links.SAYS)]
     for home in ("someone/else", "ada/icnn"):
         launch_links.add(notebook, name, home)
     nbformat.validate(notebook)
@@ -37,23 +37,31 @@ def test_a_lesson_gets_one_line_and_one_cell_however_often(lesson) -> None:
     assert [cell.execution_count for cell in codes] == list(range(1, len(codes) + 1))
 
 
-def test_the_cell_installs_on_colab_only() -> None:
-    cell = launch_links.INSTALL.format(home="ada/icnn")
+def test_every_lesson_has_its_line_and_its_cell(lesson) -> None:
+    _, notebook = lesson
+    line = notebook.cells[0].source.split("\n")[2]
+    codes = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    assert "https://colab.research.google.com/github/" in line and "https://mybinder.org/" in line
+    assert codes[0].startswith(launch_links.SAYS)
+    assert not any(source.startswith(launch_links.SAYS) for source in codes[1:])
+
+
+@pytest.mark.parametrize("home", ['"https://github.com/ada/icnn"', launch_links.ASK])
+def test_the_cell_installs_on_colab_only_and_once(home, monkeypatch) -> None:
+    cell = launch_links.INSTALL.format(home=home)
     calls: list[list[str]] = []
-
-    class Recorder:
-        @staticmethod
-        def run(command: list[str], check: bool) -> None:
-            calls.append(command)
-
-    for modules in ({}, {"google.colab": object()}):
-        names = {"subprocess": Recorder, "sys": type("sys", (), {})}
-        names["sys"].modules, names["sys"].path, names["sys"].executable = modules, [], "python"
-        body = "\n".join(line for line in cell.splitlines() if not line.startswith("import"))
-        exec(body, names)
-        assert bool(calls) == bool(modules)
-    assert calls[0][-2:] == ["https://github.com/ada/icnn", "/content/icnn"]
-    assert calls[1][-1] == "/content/icnn[explain]"
+    monkeypatch.setattr(subprocess, "check_call", calls.append)
+    monkeypatch.setattr("builtins.input", lambda _: "https://github.com/ada/icnn")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    exec(cell, {})
+    assert calls == []
+    monkeypatch.setitem(sys.modules, "google.colab", sys)
+    exec(cell, {})
+    exec(cell, {})
+    clone, install = calls
+    assert clone[-2:] == ["https://github.com/ada/icnn", "/content/icnn"]
+    assert install[-1] == "/content/icnn[explain]"
+    assert sys.path[0] == "/content/icnn"
 
 
 def test_a_home_that_is_none_is_refused() -> None:

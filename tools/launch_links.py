@@ -1,9 +1,10 @@
-"""Put links to Colab and Binder into every lesson, once the repository has a public home.
+"""Put links to Colab and Binder into every lesson.
 
-    python tools/launch_links.py owner/name
+    python tools/launch_links.py             # the reader gives the address of the repository there
+    python tools/launch_links.py owner/name  # the repository has this home on GitHub: direct links
 
 Each lesson gets one line below its title, and one cell that installs the package on Colab and does
-nothing elsewhere. Running it again, for another home, replaces both.
+nothing elsewhere. Running it again replaces both.
 """
 
 from __future__ import annotations
@@ -17,28 +18,34 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 LESSONS = sorted((run_lessons.ROOT / "notebooks").glob("[0-9]*.ipynb"))
-SITES = {
+ANY_HOME = {"Colab": "https://colab.research.google.com/github/", "Binder": "https://mybinder.org/"}
+THE_HOME = {
     "Colab": "https://colab.research.google.com/github/{home}/blob/main/notebooks/{name}",
     "Binder": "https://mybinder.org/v2/gh/{home}/main?labpath=notebooks/{name}",
 }
-FIRST_WORDS = {"en": "Open on", "zh": "開啟於"}
+FIRST_WORDS = {"en": "Run it online:", "zh": "線上執行："}
+HOW = {
+    "en": " (enter the address of this repository there, and choose this lesson)",
+    "zh": "（在該處輸入本儲存庫的網址，並選擇這一課）",
+}
 INSTALL = """# On Colab this fetches the package; elsewhere it does nothing.
-import subprocess
 import sys
 
-if "google.colab" in sys.modules:
-    home, folder = "https://github.com/{home}", "/content/icnn"
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", home, folder], check=True)
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--editable"]
-    subprocess.run([*pip, f"{{folder}}[explain]"], check=True)
-    sys.path.insert(0, folder)"""
-SAYS = "# On Colab this fetches the package"
+if "google.colab" in sys.modules and "/content/icnn" not in sys.path:
+    from subprocess import check_call
+
+    home = {home}
+    check_call(["git", "clone", "--depth=1", home, "/content/icnn"])
+    check_call([sys.executable, "-m", "pip", "install", "-qe", "/content/icnn[explain]"])
+    sys.path.insert(0, "/content/icnn")"""
+ASK = 'input("Address of the repository: ")'
+SAYS = INSTALL.split("\n")[0]
 
 
 def main() -> None:
     """Change the lessons."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("home", type=home_of, help="owner/name on GitHub")
+    parser.add_argument("home", nargs="?", type=home_of, help="owner/name on GitHub")
     home = parser.parse_args().home
     for path in LESSONS:
         notebook = nbformat.read(path, as_version=4)
@@ -46,7 +53,7 @@ def main() -> None:
         run_lessons.tidy(notebook, f"lesson-{path.stem.split('_')[0]}")
         text = nbformat.writes(notebook, indent=1) + "\n"
         path.write_text(text, encoding="utf-8", newline="\n")
-    print(f"{len(LESSONS)} lessons open from {home}")
+    print(f"{len(LESSONS)} lessons have their links")
 
 
 def home_of(text: str) -> str:
@@ -56,26 +63,31 @@ def home_of(text: str) -> str:
     return text
 
 
-def add(notebook: NotebookNode, name: str, home: str) -> None:
+def add(notebook: NotebookNode, name: str, home: str | None) -> None:
     """The line and the cell, in place of earlier ones; code cells are numbered anew."""
-    words = FIRST_WORDS["zh" if "_zh_" in name else "en"]
-    links = " · ".join(
-        f"[{site}]({url.format(home=home, name=name)})" for site, url in SITES.items()
-    )
     title, *rest = notebook.cells[0].source.split("\n")
     rest = [line for line in rest if not line.startswith(tuple(FIRST_WORDS.values()))]
     while rest and not rest[0]:
         rest.pop(0)
-    notebook.cells[0].source = "\n".join([title, "", f"{words} {links}", "", *rest])
+    line = links(name, home, language="zh" if "_zh_" in name else "en")
+    notebook.cells[0].source = "\n".join([title, "", line, "", *rest])
+    install = INSTALL.format(home=f'"https://github.com/{home}"' if home else ASK)
     others = [cell for cell in notebook.cells if not cell.source.startswith(SAYS)]
     first = next(i for i, cell in enumerate(others) if cell.cell_type == "code")
-    notebook.cells = [*others[:first], new_code_cell(INSTALL.format(home=home)), *others[first:]]
+    notebook.cells = [*others[:first], new_code_cell(install), *others[first:]]
     codes = (cell for cell in notebook.cells if cell.cell_type == "code")
     for number, cell in enumerate(codes, 1):
         cell.execution_count = number
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
+
+
+def links(name: str, home: str | None, *, language: str) -> str:
+    """The line below the title of one lesson."""
+    sites = THE_HOME if home else ANY_HOME
+    named = (f"[{site}]({url.format(home=home, name=name)})" for site, url in sites.items())
+    return f"{FIRST_WORDS[language]} {' · '.join(named)}{'' if home else HOW[language]}"
 
 
 if __name__ == "__main__":

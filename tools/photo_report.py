@@ -20,7 +20,7 @@ import matplotlib.pyplot as plt
 import torch
 
 import icnn
-from icnn import photos
+from icnn import photos, show
 
 FILTERS, IMAGES = 3, 6
 STYLE = """body { max-width: 60em; margin: 2em auto; padding: 0 1em; font: 16px/1.5 sans-serif }
@@ -73,12 +73,13 @@ def picture(head, features, images: torch.Tensor) -> str:
     tracking = icnn.best_part_tracking(points, scores, features.landmarks).tracking
     best = tracking.nan_to_num(-1).topk(FILTERS).indices
     figure, axes = plt.subplots(FILTERS, IMAGES, figsize=(2 * IMAGES, 2.2 * FILTERS))
+    accent = show.COLOURS[5]
     for row, which in zip(axes, best.tolist(), strict=True):
         strongest = scores[:, which].topk(IMAGES).indices
         for ax, index in zip(row, strongest.tolist(), strict=True):
             ax.imshow(images[index].permute(1, 2, 0))
             ax.plot(*points[index, which].flip(0), "o", ms=14, mfc="none", mec="white", mew=4)
-            ax.plot(*points[index, which].flip(0), "o", ms=14, mfc="none", mec="#D55E00", mew=2)
+            ax.plot(*points[index, which].flip(0), "o", ms=14, mfc="none", mec=accent, mew=2)
             ax.set_axis_off()
         row[0].set_title(f"filter {which}: tracking {tracking[which]:.2f}", loc="left")
     figure.tight_layout()
