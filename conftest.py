@@ -61,6 +61,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     notes = [note for report in calls for note in report.user_properties]
     if tried := sum(count for name, count in notes if name == "inputs"):
         write(f"{tried:,} generated inputs were tried")
+    if times := [time for name, time in notes if name == "milliseconds"]:
+        write(f"explorers answered a key after {min(times):.0f} to {max(times):.0f} ms")
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
     for reason, count in reasons.items():
         write(f"skipped {count}: {reason.removeprefix('Skipped: ')}")

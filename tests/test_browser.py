@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -35,6 +36,7 @@ LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb"))
 # Nobody waits that long on a machine that does nothing else.
 SECONDS_TO_START = 180
 SECONDS_TO_RUN = 900
+SECONDS_TO_ANSWER = 3  # an explorer, to a key; a tenth of that on a machine that is not busy
 
 OPEN = """async (name) => {
     const app = window.jupyterapp;
@@ -80,6 +82,20 @@ UNSET_FORMULAS = """async () => {
         await new Promise(resolve => setTimeout(resolve, 100));
     }
     return unset().map(cell => cell.model.sharedModel.getSource());
+}"""
+# From a key to the frame that shows the new picture, and how far anything in the page jumps.
+STOPWATCH = """() => {
+    let pressed;
+    Object.assign(window, {milliseconds: [], jumps: 0});
+    document.addEventListener('keydown', () => { pressed = performance.now(); }, true);
+    new PerformanceObserver(list => {
+        window.jumps += list.getEntries().reduce((sum, entry) => sum + entry.value, 0);
+    }).observe({type: 'layout-shift'});
+    const picture = document.querySelector('.icnn-picture');
+    new MutationObserver(async () => {
+        await picture.querySelector('img')?.decode();
+        requestAnimationFrame(() => window.milliseconds.push(performance.now() - pressed));
+    }).observe(picture, {childList: true, subtree: true});
 }"""
 STOP = "() => window.jupyterapp.serviceManager.sessions.shutdownAll()"
 
@@ -214,7 +230,9 @@ def seen(visit: Visit) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", explore.__all__)
-def test_an_explorer_is_worked_with_the_keyboard(lab, chromium, name) -> None:
+def test_an_explorer_is_worked_with_the_keyboard(lab, chromium, record_property, name) -> None:
+    from playwright.sync_api import expect
+
     explorer = importlib.import_module(f"icnn.explore._{name}").EXPLORER
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     cell = nbformat.v4.new_code_cell(f"import icnn\n\nicnn.explore.{name}()")
@@ -227,6 +245,7 @@ def test_an_explorer_is_worked_with_the_keyboard(lab, chromium, name) -> None:
 
     state = explorer.start()
     assert seen(visit) == explorer.picture(state)[1:]
+    visit.page.evaluate(STOPWATCH)
     for control in explorer.controls:
         now = state[control.name]
         slider = isinstance(control, Slider)
@@ -236,12 +255,19 @@ def test_an_explorer_is_worked_with_the_keyboard(lab, chromium, name) -> None:
             value = now + step * control.step
         else:
             value = control.options[control.options.index(now) + step]
-        visit.page.get_by_role("slider", name=control.label, exact=True).press(key)
+        handle = visit.page.get_by_role("slider", name=control.label, exact=True)
+        handle.press(key)
         state = explorer.move(state, control.name, value)
         expected = explorer.picture(state)
         alt = visit.page.get_by_role("img", name=expected.alt, exact=True)
         alt.wait_for(timeout=1000 * SECONDS_TO_START)
         assert seen(visit) == expected[1:]
+        said = f"{value:.2f}" if isinstance(value, float) else str(value)
+        expect(handle).to_have_attribute("aria-valuetext", said)
+    milliseconds = statistics.median(visit.page.evaluate("window.milliseconds"))
+    record_property("milliseconds", milliseconds)
+    assert milliseconds < 1000 * SECONDS_TO_ANSWER
+    assert visit.page.evaluate("window.jumps") < 0.001  # the number beside a slider may move
 
     visit.run()  # goes on where one was
     assert seen(visit) == explorer.picture(state)[1:]

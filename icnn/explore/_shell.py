@@ -14,12 +14,17 @@ from icnn.explore._explorer import LOOK, Choice, Explorer, Picture, Slider, Stat
 PIXELS_PER_INCH = 80  # one pixel of the picture is one of the page: quick to draw
 # A picture that is decoded together with the page around it replaces the old one without a flash.
 AT_ONCE = 'decoding="sync" '
-# A slider's handle has no name for a screen reader; when the picture comes, it gets its label's.
+# A slider's handle has no name for a screen reader, and as its value the number of an option; when
+# the picture comes, it gets the words that others see.
 NAME_HANDLES = (
-    "this.closest('.icnn-explorer')?.querySelectorAll('.widget-slider').forEach(slider => "
-    "slider.querySelector('[role=slider]').setAttribute('aria-label', "
-    "slider.querySelector('label').textContent))"
+    "this.closest('.icnn-explorer')?.querySelectorAll('.widget-slider').forEach(slider => {"
+    "const handle = slider.querySelector('[role=slider]'); "
+    "handle.setAttribute('aria-label', slider.querySelector('label').textContent); "
+    "handle.setAttribute('aria-valuetext', slider.querySelector('.widget-readout').textContent); "
+    "})"
 )
+# The place beside a slider is made for short numbers, and cuts words off.
+WHOLE_WORDS = "<style>.icnn-explorer .widget-readout { max-width: none; overflow: visible }</style>"
 LEFT_AT: dict[str, State] = {}  # the last values of each explorer in this kernel
 
 
@@ -99,7 +104,7 @@ def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture, imag
 
 def _live(image: str) -> str:
     """The picture inside a widget."""
-    return image.replace("<img ", f'<img onload="{NAME_HANDLES}" ', 1)
+    return WHOLE_WORDS + image.replace("<img ", f'<img onload="{NAME_HANDLES}" ', 1)
 
 
 def _control(ipywidgets, control: Slider | Choice, state: State):
