@@ -33,8 +33,9 @@ test: environment ## run every test once: lint, package, lessons
 	$(VENV_PYTHON) -m ruff format --no-cache --check .
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
 
-test-all: environment ## everything again, from fresh clones and over many more inputs
+test-all: environment ## everything again: a fresh clone, many more inputs, other machines
 	$(VENV_PYTHON) tools/test_fresh_clone.py $(ARGS)
+	$(VENV_PYTHON) tools/test_machines.py
 
 test-machines: environment ## the lessons with other instruction sets and numbers of threads
 	$(VENV_PYTHON) tools/test_machines.py
