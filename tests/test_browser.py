@@ -231,6 +231,7 @@ def seen(visit: Visit) -> tuple[str, str]:
 
 @pytest.mark.parametrize("name", explore.__all__)
 def test_an_explorer_is_worked_with_the_keyboard(lab, chromium, record_property, name) -> None:
+    from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import expect
 
     explorer = importlib.import_module(f"icnn.explore._{name}").EXPLORER
@@ -268,6 +269,8 @@ def test_an_explorer_is_worked_with_the_keyboard(lab, chromium, record_property,
     record_property("milliseconds", milliseconds)
     assert milliseconds < 1000 * SECONDS_TO_ANSWER
     assert visit.page.evaluate("window.jumps") < 0.001  # the number beside a slider may move
+    read = Axe().run(visit.page, context=".icnn-explorer").response
+    assert read["passes"] and not read["violations"]
 
     visit.run()  # goes on where one was
     assert seen(visit) == explorer.picture(state)[1:]
