@@ -12,7 +12,7 @@ from icnn._check_args import check_seed, check_size
 from icnn.layer import InterpretableLayer
 
 CHANNELS, SIZE = 48, 16  # of the maps of the last conv layer, for 64×64 images
-HEAD_GAIN = 8.0  # a masked map has a small mean; without this the head learns slowly (lesson 8)
+HEAD_GAIN = 8.0  # a masked map has a small mean; this makes up for it (named in lesson 8)
 
 VARIANTS: dict[str, dict | None] = {
     "plain": None,
