@@ -108,7 +108,7 @@ def measure_places(head: PartHead, data: FeatureDataset, image_size: int) -> dic
 def supervised_tracking(
     train: FeatureDataset, test: FeatureDataset, part: int, image_size: int, *, seed: int
 ) -> float:
-    """A measuring stick for the features: how well a linear detector that is taught a part tracks it.
+    """A measure of the features: how well a linear detector that is taught a part tracks it.
 
     One 1×1 convolution, trained by cross-entropy to fire in the unit under the landmark. No filter
     of ours is told where a part is; what this one cannot follow is at least hard to find in these
