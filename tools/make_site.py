@@ -7,12 +7,13 @@ the measured run times, as pages that need no server, no script and no network.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 from pathlib import Path
 
 import nbformat
 from website import notebook, reference, times
-from website.page import ROOT, STYLE, Site
+from website.page import ROOT, STYLE, Site, relative
 from website.text import first_heading, markdown
 
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -24,6 +25,10 @@ TEXTS = {
     "CHANGELOG.md": "changelog.html",
 }
 CHINESE = "_zh_hant"
+WHICH = {
+    "en": "This page shows {}; to run it, open it in JupyterLab (<code>make lab</code>).",
+    "zh-Hant": "本頁顯示 {}；要執行，請在 JupyterLab 中開啟（<code>make lab</code>）。",
+}
 
 
 def main() -> None:
@@ -46,12 +51,12 @@ def build(folder: Path) -> int:
     for source in [path for path in site.places if path.endswith(".md")]:
         text = (ROOT / source).read_text(encoding="utf-8")
         write(site, source, first_heading(text), markdown(text, linker(site, source)))
-    for row in (LESSONS, EXERCISES):
-        write_notebooks(site, row)
+    titles = write_notebooks(site, LESSONS) | write_notebooks(site, EXERCISES)
     numbers = {path.stem.split("_")[0].lstrip("0") or "0": path for path in reversed(LESSONS)}
     lessons = {number: site.places[name(path)] for number, path in numbers.items()}
     site.write("reference.html", reference.TITLE, reference.body(lessons))
-    site.write("times.html", times.TITLE, times.body())
+    links = {path.stem: (site.places[name(path)], titles[path]) for path in LESSONS}
+    site.write("times.html", times.TITLE, times.body(links))
     site.write("exercises/index.html", "Exercises", list_of_exercises(site))
     return len(list(folder.rglob("*.html")))
 
@@ -81,31 +86,43 @@ def write(site: Site, source: str, title: str, body: str, **options) -> None:
     site.write(site.places[source], title, body, **options)
 
 
-def write_notebooks(site: Site, paths: list[Path]) -> None:
-    """A page for each, which leads to the ones before and after it."""
-    notebooks = [nbformat.read(path, as_version=4) for path in paths]
-    titles = [first_heading(book.cells[0].source) for book in notebooks]
-    pages = [(site.places[name(path)], title) for path, title in zip(paths, titles, strict=True)]
-    around = [None, *pages, None]
-    for i, (path, book) in enumerate(zip(paths, notebooks, strict=True)):
-        body = notebook.body(book, linker(site, name(path)))
-        language = "zh-Hant" if path.stem.endswith(CHINESE) else "en"
-        beside = around[i], around[i + 2]
-        write(site, name(path), titles[i], body, language=language, beside=beside)
+def write_notebooks(site: Site, paths: list[Path]) -> dict[Path, str]:
+    """A page for each, which leads to the English ones before and after it; returns the titles."""
+    books = {path: nbformat.read(path, as_version=4) for path in paths}
+    titles = {path: first_heading(book.cells[0].source) for path, book in books.items()}
+    row = [path for path in paths if not path.stem.endswith(CHINESE)]
+    for path, book in books.items():
+        english = path.with_stem(path.stem.removesuffix(CHINESE))
+        language = "en" if path == english else "zh-Hant"
+        place = row.index(english)
+        around = [None, *row, None][place : place + 3 : 2]
+        beside = tuple(it and (site.places[name(it)], titles[it]) for it in around)
+        body = notebook.body(book, linker(site, name(path)), language)
+        body = body.replace("</h1>", f"</h1>{source_line(site, path, language)}", 1)
+        write(site, name(path), titles[path], body, language=language, beside=beside)
+    return titles
+
+
+def source_line(site: Site, path: Path, language: str) -> str:
+    """The line that says which notebook a page shows."""
+    place = relative(site.places[name(path)], site.copy(name(path)))
+    link = f'<a href="{place}" download>{name(path)}</a>'
+    return f"<p>{WHICH[language].format(link)}</p>"
 
 
 def list_of_exercises(site: Site) -> str:
-    """The page that names the sets."""
-    items = "".join(
-        f'<li><a href="{path.stem}.html">'
-        f"{first_heading(nbformat.read(path, as_version=4).cells[0].source)}</a></li>"
-        for path in EXERCISES
-    )
+    """The page that names the sets, with what each of them practises."""
+    items = []
+    for path in EXERCISES:
+        card = nbformat.read(path, as_version=4).cells[0].source
+        what = re.search(r"\*\*You will practise\*\* \| (.+) \|", card)[1]
+        link = f'<a href="{path.stem}.html">{first_heading(card)}</a>'
+        items.append(f"<li>{link}: {what}</li>")
     how = (
         "Six sets, 45 to 60 minutes each. To work on one, open its notebook in JupyterLab "
-        "(<code>make lab</code>, folder <code>exercises/release</code>)."
+        "(<code>make lab</code>, folder <code>notebooks/exercises/release</code>)."
     )
-    return f"<h1>Exercises</h1><p>{how}</p><ul>{items}</ul>"
+    return f"<h1>Exercises</h1><p>{how}</p><ul>{''.join(items)}</ul>"
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from website.text import markdown
+from website.text import markdown, reachable
 
 PYTHON, SPANS = PythonLexer(), HtmlFormatter(nowrap=True)
-WIDE = '<div class="wide" tabindex="0">{}</div>'
 
 
-def body(notebook: nbformat.NotebookNode, link: Callable[[str], str]) -> str:
+def body(notebook: nbformat.NotebookNode, link: Callable[[str], str], language: str) -> str:
     """All cells, one after another. Texts are joined: a heading is numbered once in a page."""
     texts = {}
     for number, cell in enumerate(notebook.cells):
@@ -26,7 +25,7 @@ def body(notebook: nbformat.NotebookNode, link: Callable[[str], str]) -> str:
             cell.source = f"\n<icnn-cell-{number}></icnn-cell-{number}>\n"
         elif cell.get("attachments"):
             cell.source = with_pictures(cell)
-    joined = markdown("\n\n".join(cell.source for cell in notebook.cells), link)
+    joined = markdown("\n\n".join(cell.source for cell in notebook.cells), link, language)
     for number, text in texts.items():
         mark = f"<icnn-cell-{number}></icnn-cell-{number}>"
         joined = re.sub(rf"(<p>)?{mark}(</p>)?", lambda _, text=text: text, joined)
@@ -37,7 +36,7 @@ def code(cell: nbformat.NotebookNode) -> str:
     """A code cell and what it gave."""
     source = highlight(cell.source, PYTHON, SPANS).rstrip()
     return "\n".join(
-        [f'<pre class="code" tabindex="0"><code>{source}</code></pre>']
+        [f'<pre class="code"{reachable(cell.source)}><code>{source}</code></pre>']
         + [output(item) for item in cell.outputs]
     )
 
@@ -46,9 +45,10 @@ def output(item: nbformat.NotebookNode) -> str:
     """One output: a picture or table as it is, other text as text."""
     data = item.get("data", {"text/plain": item.get("text", "")})
     if "text/html" in data:
-        return WIDE.format(data["text/html"])
-    text = html.escape(data["text/plain"].rstrip())
-    return f'<pre class="output" tabindex="0">{text}</pre>'
+        table = ' tabindex="0"' if "<table" in data["text/html"] else ""  # pictures shrink
+        return f'<div class="wide"{table}>{data["text/html"]}</div>'
+    text = data["text/plain"].rstrip()
+    return f'<pre class="output"{reachable(text)}>{html.escape(text)}</pre>'
 
 
 def with_pictures(cell: nbformat.NotebookNode) -> str:

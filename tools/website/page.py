@@ -11,35 +11,41 @@ from pathlib import Path
 from string import Template
 from urllib.parse import quote, unquote, urlsplit
 
+from website.text import mark_chinese
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 STYLE = Path(__file__).with_name("style.css")
 MENU = {
     "index.html": "Start",
+    "index.html#lessons": "Lessons",
     "exercises/index.html": "Exercises",
-    "reference.html": "Reference",
     "glossary.html": "Glossary",
+    "reference.html": "Reference",
     "times.html": "Run times",
+    "docs/teachers_guide.html": "For teachers",
 }
+FOLDERS = {"lessons": "index.html#lessons", "exercises": "exercises/index.html"}
 LAYOUT = Template(
     """<!doctype html>
 <html lang="$language">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>$title · icnn</title>
+<title>$title</title>
 <link rel="stylesheet" href="$style">
 </head>
 <body>
-<a class="skip" href="#main">Skip to the text</a>
-<header><nav aria-label="Site">$menu</nav></header>
+<a class="skip" href="#main" lang="en">Skip to the text</a>
+<header lang="en"><nav aria-label="Site">$menu</nav></header>
 <main id="main">
 $body
 </main>
-<footer><nav aria-label="Before and after">$neighbours</nav></footer>
+$footer
 </body>
 </html>
 """
 )
+FOOTER = '<footer lang="en"><nav aria-label="Before and after">{}</nav></footer>'
 
 
 @dataclass
@@ -65,13 +71,12 @@ class Site:
     ) -> None:
         """Write one page; `beside` are (place, title) of the pages before and after it, or None."""
         menu = "".join(
-            f'<a href="{relative(place, target)}"{" aria-current=page" if target == place else ""}>'
-            f"{name}</a>"
+            f'<a href="{relative(place, target)}"{current(place, target)}>{name}</a>'
             for target, name in MENU.items()
         )
         arrows = zip(("← {}", "{} →"), beside, strict=True)
         neighbours = "".join(
-            f'<a href="{relative(place, it[0])}">{arrow.format(html.escape(it[1]))}</a>'
+            f'<a href="{relative(place, it[0])}">{arrow.format(mark_chinese(it[1]))}</a>'
             for arrow, it in arrows
             if it
         )
@@ -79,11 +84,11 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = LAYOUT.substitute(
             language=language,
-            title=html.escape(title),
+            title=html.escape(title if title.startswith("icnn") else f"{title} · icnn"),
             style=relative(place, "style.css"),
             menu=menu,
             body=body,
-            neighbours=neighbours,
+            footer=FOOTER.format(neighbours) if neighbours else "",
         )
         path.write_text(text, encoding="utf-8", newline="\n")
 
@@ -105,6 +110,13 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / target, path)
         return place
+
+
+def current(place: str, target: str) -> str:
+    """The attribute that says in the menu where one is: on this page, or below it."""
+    if target == place:
+        return ' aria-current="page"'
+    return ' aria-current="true"' if target == FOLDERS.get(place.split("/")[0]) else ""
 
 
 def relative(place: str, target: str) -> str:

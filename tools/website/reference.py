@@ -15,7 +15,7 @@ from types import ModuleType
 
 import icnn
 from website.equations import EQUATIONS
-from website.text import mathml
+from website.text import mathml, reachable
 
 TITLE = "Reference"
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields):(.*)", re.S)
@@ -24,13 +24,23 @@ SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields):(.*)", re.S)
 def body(lessons: dict[str, str]) -> str:
     """The page; `lessons` has the address of each lesson's page, by number."""
     found = dict(modules())
-    contents = "".join(f'<li><a href="#{name}"><code>{name}</code></a></li>' for name in found)
+    short = {name: f"icnn.{module}.{name}" for name, module in icnn._MODULE_OF.items()}
     parts = [module_part(name, module, lessons) for name, module in found.items()]
     intro = (
         "<p>Every public name, with shapes, units and errors, the formula where there is one, and "
         "the lesson that teaches it.</p>"
     )
-    return f"<h1>{TITLE}</h1>{intro}<ul class=columns>{contents}</ul>{''.join(parts)}"
+    return (
+        f"<h1>{TITLE}</h1>{intro}"
+        f'<h2 id="names">Names of <code>icnn</code> itself</h2>{contents(short)}'
+        f'<h2 id="modules">Modules</h2>{contents({name: name for name in found})}{"".join(parts)}'
+    )
+
+
+def contents(places: dict[str, str]) -> str:
+    """A list of names that lead to their places."""
+    items = (f'<li><a href="#{it}"><code>{name}</code></a></li>' for name, it in places.items())
+    return f"<ul class=columns>{''.join(items)}</ul>"
 
 
 def modules() -> Iterator[tuple[str, ModuleType]]:
@@ -74,7 +84,8 @@ def part(place: str, name: str, thing: object, level: str, lessons: dict[str, st
     if latex := EQUATIONS.get(name):
         formula = f'<div class="wide" tabindex="0">{mathml(latex, "block")}</div>'
     heading = f'<{level} id="{place}"><code>{name}</code></{level}>'
-    signature = f'<pre tabindex="0"><code>{html.escape(signature_of(thing))}</code></pre>'
+    text = signature_of(thing)
+    signature = f"<pre{reachable(text)}><code>{html.escape(text)}</code></pre>"
     return heading + signature + formula + docstring(thing, lessons)
 
 
@@ -123,6 +134,6 @@ def inline(text: str, lessons: dict[str, str]) -> str:
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
 
     def to_lesson(match: re.Match) -> str:
-        return f'{match[1]}<a href="{lessons[match[2]]}">{match[2]}</a>'
+        return f'<a href="{lessons[match[2]]}">{match[0]}</a>'
 
     return re.sub(r"(?<![\w-])([Ll]essons? )(\d+)\b", to_lesson, text)

@@ -9,18 +9,34 @@ import mistune
 from latex2mathml.converter import convert
 
 PLUGINS = ["table", "math", "strikethrough", "url"]
-FITS = 40  # letters of LaTeX that fit a telephone's width; longer formulas can be scrolled
+FITS = 28  # letters of code or LaTeX that fit a telephone's width; longer lines can be scrolled
+CHINESE = re.compile(r"[\u4e00-\u9fff]+")
 # As mistune's own, but a formula in a sentence may go on in the next line.
 FORMULA = r"\$\$(?P<display>[^$]+)\$\$|\$(?!\s)(?P<inline>[^$`]+?)(?<!\s)\$(?!\d)"
+
+# What latex2mathml does not know or sets badly, and a way to say it.
+KNOWN = {
+    r"(?<![\\{A-Za-z])MI(?![A-Za-z])": r"\\mathrm{MI}",
+    r"\\[lr]Vert": r"\\|",
+    r"\\arg(?![a-z])": r"\\operatorname{arg}",
+    r"\\(ln|log)(?![a-z])": r"\\,\\\1\\,",
+    r"\\Big(?=\\langle)": r"\\left",
+    r"\\Big(?=\\rangle)": r"\\right",
+    r"\\text\{([^{}]*)\\textbf\{([^{}]*)\}([^{}]*)\}": r"\\text{\1}\\textbf{\2}\\text{\3}",
+}
 
 
 class Renderer(mistune.HTMLRenderer):
     """As GitHub shows it, with links that lead to pages."""
 
-    def __init__(self, link: Callable[[str], str]) -> None:
+    def __init__(self, link: Callable[[str], str], language: str) -> None:
         super().__init__(escape=False)
-        self.resolve = link
+        self.resolve, self.language = link, language
         self.anchors: dict[str, int] = {}
+
+    def text(self, text: str) -> str:
+        text = super().text(text)
+        return text if self.language.startswith("zh") else mark_chinese(text)
 
     def heading(self, text: str, level: int, **_) -> str:
         slug = anchor(text)
@@ -36,7 +52,7 @@ class Renderer(mistune.HTMLRenderer):
         return f'<img alt="{mistune.escape(text)}" src="{source}">'
 
     def block_code(self, code: str, info: str | None = None) -> str:
-        return f'<pre tabindex="0"><code>{mistune.escape(code)}</code></pre>\n'
+        return f"<pre{reachable(code)}><code>{mistune.escape(code)}</code></pre>\n"
 
     def inline_math(self, text: str) -> str:
         formula = mathml(text, "inline")
@@ -62,9 +78,9 @@ class Renderer(mistune.HTMLRenderer):
         return f"<td{side}>{text}</td>"
 
 
-def markdown(text: str, link: Callable[[str], str]) -> str:
+def markdown(text: str, link: Callable[[str], str], language: str = "en") -> str:
     """Html of a text; `link` turns each address in it into one of the site."""
-    parser = mistune.create_markdown(renderer=Renderer(link), plugins=PLUGINS)
+    parser = mistune.create_markdown(renderer=Renderer(link, language), plugins=PLUGINS)
     parser.inline.register("inline_math", FORMULA, _formula, before="link")
     return parser(text)
 
@@ -76,8 +92,26 @@ def _formula(_, match: re.Match, state: mistune.InlineState) -> int:
 
 
 def mathml(latex: str, display: str) -> str:
-    """A formula as browsers can set it by themselves, with its LaTeX for those who copy it."""
-    return convert(latex.strip(), display=display)
+    """A formula as browsers can set it by themselves."""
+    latex = " ".join(latex.split())
+    for unknown, known in KNOWN.items():
+        latex = re.sub(unknown, known, latex)
+    upright = re.compile(r'(?:<mi mathvariant="normal">\w</mi>){2,}')  # one word, not letters
+    return upright.sub(
+        lambda letters: f"<mi>{re.sub('<[^>]+>', '', letters[0])}</mi>",
+        convert(latex, display=display),
+    )
+
+
+def reachable(code: str) -> str:
+    """The attribute by which the keyboard reaches a block, if it has to be scrolled anywhere."""
+    fits = max(map(len, code.splitlines()), default=0) <= FITS
+    return "" if fits else ' tabindex="0"'
+
+
+def mark_chinese(text: str) -> str:
+    """Chinese words in an English text say so, for readers aloud and for the choice of letters."""
+    return CHINESE.sub(r'<span lang="zh-Hant">\g<0></span>', text)
 
 
 def anchor(text: str) -> str:

@@ -8,13 +8,29 @@ from itertools import groupby
 from pathlib import Path
 
 from website.page import ROOT
+from website.text import mark_chinese
 
 TITLE = "Run times"
 LESSONS, BENCHMARK = (ROOT / "benchmarks" / name for name in ("lessons.csv", "results.csv"))
 
 
-def body() -> str:
-    """The page."""
+# What a table of the benchmark measures, by its first word.
+WHAT = {
+    "memory": "Memory that the loss and its gradient need beyond the maps and theirs, "
+    "as multiples of the maps.",
+    "layer": "Forward and backward. A line with + has its own milliseconds, and as ratio the conv "
+    "layer with it to the conv layer alone. Where the naive loss would take several GB it is "
+    "left out.",
+    "filter": "The loss with its gradient.",
+    "training": "One step of the lessons' network with 64 images, and its ratio to the plain one.",
+    "creatures": "Pictures drawn in a second.",
+    "measures": "2,000 images, 512 filters, 5 landmarks.",
+    "import": "A fresh Python that imports the module.",
+}
+
+
+def body(links: dict[str, tuple[str, str]]) -> str:
+    """The page; `links` has place and title of each lesson's page, by the name of its file."""
     lessons, results = rows(LESSONS), rows(BENCHMARK)
     machine = results[0]["on"]
     parts = [
@@ -23,16 +39,31 @@ def body() -> str:
         "<h2 id=lessons>Lessons</h2>",
         f"<p>From top to bottom, one process ({html.escape(lessons[0]['on'])}); written by "
         "<code>make lessons</code>.</p>",
-        table(["lesson", "seconds"], [(row["lesson"], row["seconds"]) for row in lessons]),
+        table(["lesson", "seconds"], [(linked(row, links), row["seconds"]) for row in lessons]),
         "<h2 id=benchmark>Benchmark</h2>",
         f"<p><code>make benchmark</code> on {html.escape(machine)}, all contestants of a table in "
-        "turn: median, and ratio to the first. In brackets: filters, images, side of the maps.</p>",
+        "turn: medians. In brackets: filters, images, side of the maps.</p>",
     ]
+    notes = dict(WHAT)
     for what, group in groupby(results, key=lambda row: row["what"]):
-        lines = [(r["contestant"], f"{r['median']} {r['unit']}", r["ratio"]) for r in group]
-        parts.append(f"<h3>{html.escape(what)}</h3>")
-        parts.append(table(["contestant", "median", "ratio"], lines))
+        note = notes.pop(what.split()[0], "")  # before the first table of its kind
+        parts.append(f"<h3>{html.escape(what)}</h3>{note and f'<p>{note}</p>'}")
+        parts.append(results_table(list(group)))
     return "".join(parts)
+
+
+def linked(row: dict[str, str], links: dict[str, tuple[str, str]]) -> str:
+    """A lesson's title, which leads to its page."""
+    place, title = links[row["lesson"]]
+    return f'<a href="{place}">{mark_chinese(title)}</a>'
+
+
+def results_table(group: list[dict[str, str]]) -> str:
+    """One table of the benchmark; ratios are there if they were measured."""
+    names = ["contestant", "median", "for each unit" if "/unit" in group[0]["ratio"] else "ratio"]
+    lines = [(r["contestant"], f"{r['median']} {r['unit']}", r["ratio"]) for r in group]
+    columns = 3 if group[0]["ratio"] else 2
+    return table(names[:columns], [line[:columns] for line in lines])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -43,9 +74,11 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def table(names: list[str], lines: list[tuple]) -> str:
     """As html, each line named by its first cell."""
-    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    first, *rest = names
+    head = f'<th scope="col">{first}</th>'
+    head += "".join(f'<th scope="col" class="right">{name}</th>' for name in rest)
     text = "".join(
-        f'<tr><th scope="row">{html.escape(first)}</th>'
+        f'<tr><th scope="row">{first}</th>'
         + "".join(f'<td class="right">{html.escape(cell)}</td>' for cell in rest)
         + "</tr>"
         for first, *rest in lines
