@@ -15,6 +15,8 @@ from website import reference
 from website.equations import EQUATIONS
 from website.text import anchor, markdown
 
+import icnn
+
 PAGES = sorted({*make_site.plan().values(), "reference.html", "times.html"})
 WIDTHS = {"phone": 390, "desk": 1280}
 
@@ -117,6 +119,7 @@ def test_the_reference_has_every_public_name(pages) -> None:
         assert name in ids
         assert all(f"{name}.{member}" in ids for member, _ in reference.members(module))
     assert {name.rsplit(".", 1)[1] for name in ids if name.startswith("icnn.")} >= set(EQUATIONS)
+    assert all(f"icnn.check.{name}" in ids for name in icnn.check.__all__)
     assert pages["reference.html"].text.count("<math") >= len(EQUATIONS)
 
 

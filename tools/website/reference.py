@@ -44,10 +44,11 @@ def contents(places: dict[str, str]) -> str:
 
 
 def modules() -> Iterator[tuple[str, ModuleType]]:
-    """(name, module) of all public modules, those of lesson 1 first."""
-    first = list(dict.fromkeys(f"icnn.{name}" for name in icnn._HOME))
-    walked = (info.name for info in pkgutil.walk_packages(icnn.__path__, "icnn."))
-    for name in dict.fromkeys([*first, *walked]):
+    """(name, module) of all public modules, those of lesson 1 first, each with what is in it."""
+    walked = [info.name for info in pkgutil.walk_packages(icnn.__path__, "icnn.")]
+    order = list(dict.fromkeys([f"icnn.{name}" for name in icnn._HOME] + walked))
+    walked.sort(key=lambda name: order.index(".".join(name.split(".")[:2])))
+    for name in walked:
         if not any(part.startswith("_") for part in name.split(".")):
             yield name, importlib.import_module(name)
 
@@ -67,6 +68,8 @@ def members(module: ModuleType) -> Iterator[tuple[str, object]]:
 def module_part(name: str, module: ModuleType, lessons: dict[str, str]) -> str:
     """One module and what it defines."""
     parts = [f'<h2 id="{name}"><code>{name}</code></h2>', docstring(module, lessons)]
+    if module is icnn.check:
+        parts.append(checkers())
     for member, thing in members(module):
         parts.append(part(f"{name}.{member}", member, thing, "h3", lessons))
         if inspect.isclass(thing):
@@ -76,6 +79,20 @@ def module_part(name: str, module: ModuleType, lessons: dict[str, str]) -> str:
                 if inspect.isfunction(value) and not method.startswith("_") and value.__doc__
             ]
     return "".join(parts)
+
+
+def checkers() -> str:
+    """A table of the checkers, which are not functions with docstrings."""
+    lines = "".join(
+        f'<tr><th scope="row" id="icnn.check.{name}"><code>check.{name}(fn)</code></th>'
+        f"<td><code>{html.escape(getattr(icnn.check, name).signature)}</code></td></tr>"
+        for name in icnn.check.__all__
+    )
+    head = '<th scope="col">checker</th><th scope="col">the function that it checks</th>'
+    return (
+        "<p>Each returns a result with <code>.passed</code> and <code>.message</code>.</p>"
+        f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead>{lines}</table></div>'
+    )
 
 
 def part(place: str, name: str, thing: object, level: str, lessons: dict[str, str]) -> str:
