@@ -118,9 +118,9 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
 
     rank = int((scores > scores[picture]).sum()) + 1
     category = test.categories[of.category[filter]]
-    size = of.field.size[0]
+    size, share = of.field.size[0], float(of.share[filter])
     numbers = (
-        f"Tracks {tracks} · mean: {category} ({float(of.share[filter]):.2f}) · instability "
+        f"Tracks {tracks} · category {category} (share {share:.2f}) · instability "
         f"{float(of.instability[filter]):.3f} · peak {float(scores[picture]):.2f} at unit "
         f"{tuple(of.units[picture, filter].int().tolist())}, rank {rank} of {len(test)} pictures "
         f"· sees {size}×{size} pixels"

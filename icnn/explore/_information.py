@@ -95,7 +95,7 @@ def _bar(axes: Axes, mi: float, whether: float, where: float, doubt: float) -> N
     for (name, width, ink), colour in zip(
         pieces, (show.COLOURS[0], show.COLOURS[1], "0.8"), strict=True
     ):
-        axes.barh(0, width, left=left, color=colour)
+        axes.barh(0, width, left=left, color=colour, edgecolor="black")
         if width > 0.25:
             axes.text(left + width / 2, 0, name, ha="center", va="center", color=ink)
         left += width

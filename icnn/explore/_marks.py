@@ -20,9 +20,9 @@ def mark(axes: Axes, peak: Place, landmark: Place | None, at: tuple[float, float
     A landmark that is NaN, because its part is not in the picture, is not drawn.
     """
     row, column = at
-    axes.plot(
-        column + float(peak[1]), row + float(peak[0]), "x", color=show.COLOURS[5], ms=8, mew=2.5
-    )
+    place = column + float(peak[1]), row + float(peak[0])
+    for colour, size, width in (("white", 10, 5), (show.COLOURS[5], 8, 2.5)):
+        axes.plot(*place, "x", color=colour, ms=size, mew=width)
     if landmark is not None:
         for colour, width in (("black", 4), ("white", 2)):
             place = column + float(landmark[1]), row + float(landmark[0])
