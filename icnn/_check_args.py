@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
+
+LARGEST = 1e30  # of a number: float32 still holds its products and quotients with maps
+LARGEST_SIZE = 2**31 - 1  # anything larger is a mistake
 
 
 def check_size(n: int, name: str = "n") -> None:
@@ -14,22 +15,38 @@ def check_size(n: int, name: str = "n") -> None:
         raise TypeError(f"{name} must be an int, got {type(n).__name__}")
     if n < 1:
         raise ValueError(f"{name} must be at least 1, got {n}")
+    if n > LARGEST_SIZE:
+        raise ValueError(f"{name} must be at most {LARGEST_SIZE}, got {n}")
 
 
 def check_positive(value: float, name: str) -> None:
     """A finite number greater than zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be finite and greater than 0, got {value}")
+    if not 1 / LARGEST <= value <= LARGEST:
+        limits = f"between {1 / LARGEST:g} and {LARGEST:g}"
+        raise ValueError(f"{name} must be greater than 0, {limits}, got {value}")
 
 
 def check_number(value: float, name: str) -> None:
     """A finite number of any sign."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"{name} must be between {-LARGEST:g} and {LARGEST:g}, got {value}")
+
+
+def check_weight(value: float, name: str) -> None:
+    """A finite number, 0 or more."""
+    check_number(value, name)
+    if value < 0:
+        raise ValueError(f"{name} must be 0 or more, got {value}")
+
+
+def check_bool(value: bool, name: str) -> None:
+    """A choice of two."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {type(value).__name__}")
 
 
 def check_share(value: float, name: str) -> None:

@@ -26,7 +26,12 @@ class InterpretableCNN(nn.Module):
     """A backbone that gives feature maps, and a head that classifies them by parts.
 
     Call `backbone` alone to compute features once (`icnn.cached_features`) and `head` alone to
-    train on them. `maps` are what to measure and to look at.
+    train on them. `maps` are what to measure and to look at. Made by `icnn.make_interpretable`;
+    taught in lesson 9.
+
+    Args:
+        backbone: images (N, 3, H, W) → maps of its last conv layer.
+        head: these maps → scores (N, K).
     """
 
     def __init__(self, backbone: nn.Module, head: PartHead) -> None:
@@ -119,6 +124,12 @@ def make_interpretable(
     check_size(image_size, "image_size")
     if width is not None:
         check_size(width, "width")
+    if not isinstance(layer, (dict, type(None))):
+        raise TypeError(f"layer must be a dict of options or None, got {type(layer).__name__}")
+    if not isinstance(weights, (str, Path, type(None))):
+        raise TypeError(f"weights must be a str, a Path or None, got {type(weights).__name__}")
+    if not isinstance(cut, (str, Sequence, type(None))):
+        raise TypeError(f"cut must be a name or several, got {type(cut).__name__}")
     if not isinstance(cnn, (str, nn.Module)):
         raise TypeError(f"cnn must be a torch.nn.Module or a name, got {type(cnn).__name__}")
     if isinstance(cnn, str):
@@ -192,7 +203,10 @@ def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
 def _shape_of_maps(backbone: nn.Module, image_size: int) -> tuple[int, int]:
     """Channels and side of the maps, found by running one black image."""
     training = backbone.training
-    maps = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
+    try:
+        maps = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
+    except RuntimeError as error:
+        raise ValueError(f"cnn cannot take images of image_size {image_size}: {error}") from error
     backbone.train(training)
     if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[-1] != maps.shape[-2]:
         got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__

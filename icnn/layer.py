@@ -8,7 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import check_finite, check_labels, check_maps, check_positive, check_size
+from icnn._check_args import (
+    check_bool,
+    check_finite,
+    check_labels,
+    check_maps,
+    check_positive,
+    check_same_device,
+    check_size,
+    check_weight,
+)
 from icnn._distributed import add_up, highest
 from icnn.loss import category_loss, filter_loss
 from icnn.templates import mask_at
@@ -62,11 +71,10 @@ class InterpretableLayer(nn.Module):
         check_size(size, "size")
         check_positive(beta, "beta")
         check_positive(sharpness, "sharpness")
-        if not isinstance(mask, bool):
-            raise TypeError(f"mask must be True or False, got {type(mask).__name__}")
-        _check_weight(weight, "weight")
-        _check_weight(category_weight, "category_weight")
-        if memory != 0:
+        check_bool(mask, "mask")
+        check_weight(weight, "weight")
+        check_weight(category_weight, "category_weight")
+        if type(memory) is not int or memory:
             check_size(memory, "memory")
         self.channels, self.size, self.beta, self.mask = channels, size, beta, mask
         self.weight, self.sharpness, self.category_weight = weight, sharpness, category_weight
@@ -82,6 +90,7 @@ class InterpretableLayer(nn.Module):
         if x.shape[1:] != (self.channels, self.size, self.size):
             wanted = ("N", self.channels, self.size, self.size)
             raise ValueError(f"x must have shape {wanted}, got {tuple(x.shape)}")
+        check_same_device(x, "x", self.peak, "the layer")
         peak, where = x.detach().flatten(-2).max(-1)
         if self.training:
             self._remember()
@@ -239,8 +248,3 @@ def _category_sums(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor
     activation = x.flatten(-2).mean(-1, dtype=torch.promote_types(x.dtype, torch.float32))
     one_hot = nn.functional.one_hot(labels.long(), n_categories).to(activation.dtype)
     return activation.T @ one_hot, one_hot.sum(0)
-
-
-def _check_weight(value: float, name: str) -> None:
-    if value != 0:
-        check_positive(value, name)

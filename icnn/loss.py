@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from icnn._check_args import (
+    check_data,
     check_finite,
     check_floating,
     check_is_target,
@@ -63,6 +64,7 @@ def filter_loss(
         ValueError: wrong shapes, only one of `sharpness` and `scale`, or a number not positive.
     """
     check_maps(x, "x")
+    check_data(x, "x")
     return _FilterLoss.apply(x, _gain(x, sharpness, scale, beta), beta)
 
 

@@ -139,6 +139,7 @@ def location_instability_by_category(
         TypeError, ValueError: as `location_instability`, and for unfit labels or categories.
     """
     _check(points, scores, landmarks, top)
+    height_and_width(image_size)
     check_labels(labels, len(points))
     check_labels(target_category, points.shape[1], "target_category")
     result = points.new_full((points.shape[1],), torch.nan)
@@ -201,6 +202,7 @@ def best_part_tracking(
     _check(points, scores, landmarks, top)
     if len(points) < 2 or top < 2:
         raise ValueError(f"points and top must be 2 or more images, got {len(points)} and {top}")
+    dtype, points = points.dtype, points.double()  # a choice must not hang on rounding
     choose, measure = (
         part_tracking(points[side::2], scores[side::2], landmarks[side::2], top=top // 2)
         for side in (0, 1)
@@ -208,7 +210,7 @@ def best_part_tracking(
     unknown = choose.isnan() | measure.isnan()
     part = choose.masked_fill(unknown, -torch.inf).argmax(1, keepdim=True)
     none = unknown.all(1)
-    tracking = measure.gather(1, part)[:, 0].clamp_min(-1)
+    tracking = measure.gather(1, part)[:, 0].clamp_min(-1).to(dtype)
     return PartTracking(part[:, 0].masked_fill(none, -1), tracking.masked_fill(none, torch.nan))
 
 
@@ -274,7 +276,8 @@ def part_interpretability(
 
     A filter's threshold is a quantile of its activations over all images and units. Its maps are
     scaled up to the image, and what is strictly above the threshold is compared with the part's
-    mask. Paper, section 5.2.1 and Table 1. Taught in lesson 7.
+    mask. Paper, section 5.2.1 and Table 1. Taught in lesson 7, with the control that belongs beside
+    it: a constant spot can score as high as a network.
 
     Args:
         maps: masked maps (N, C, n, n), floating.
@@ -331,7 +334,8 @@ def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
     check_maps(maps, "maps")
     check_finite(maps, "maps")
     if (maps < 0).any():
-        raise ValueError(f"maps must be 0 or more, after a ReLU, got {float(maps.min()):.3g}")
+        lowest = float(maps.detach().min())
+        raise ValueError(f"maps must be 0 or more, after a ReLU, got {lowest:.3g}")
     check_labels(labels, len(maps))
     activation = maps.mean((2, 3), dtype=torch.float64)
     means = torch.stack([activation[labels == c].mean(0) for c in labels.unique()], 1)
@@ -354,7 +358,14 @@ def dead_filters(maps: Tensor) -> Tensor:
 
 
 def live_filters(maps: Tensor) -> Tensor:
-    """Which filters are above 0 somewhere: (C,) bool, the others than `dead_filters`."""
+    """Which filters are above 0 on some image, at some unit: (C,) bool. Used from lesson 5 on.
+
+    Args:
+        maps: (N, C, n, n), floating.
+
+    Raises:
+        TypeError, ValueError: as `peaks`.
+    """
     return ~dead_filters(maps)
 
 
@@ -391,8 +402,8 @@ def bootstrap(
         float(statistic(torch.randint(n_images, (n_images,), generator=draw)))
         for _ in range(samples)
     ]
-    ends = torch.tensor(values, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975]).double())
-    return Interval(*ends.tolist())
+    values = torch.tensor(values, dtype=torch.float64)
+    return Interval(*values.quantile(values.new_tensor([0.025, 0.975])).tolist())
 
 
 def _on_top_images(

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from icnn._check_args import (
+    check_data,
+    check_dense,
     check_finite,
     check_floating,
     check_maps,
@@ -54,11 +56,13 @@ class ReceptiveField:
         """Positions (…, 2) in units, (row, col) → points (…, 2) in pixels; of integers, float32.
 
         Raises:
-            TypeError: not a tensor.
+            TypeError: not a dense tensor of real numbers.
             ValueError: another last dimension than 2, or a position off the feature map.
         """
-        if not isinstance(positions, Tensor):
-            raise TypeError(f"positions must be a torch.Tensor, got {type(positions).__name__}")
+        check_dense(positions, "positions")
+        check_data(positions, "positions")
+        if positions.is_complex():
+            raise TypeError(f"positions must be real numbers, got {positions.dtype}")
         if positions.ndim < 1 or positions.shape[-1] != 2:
             raise ValueError(f"positions must have shape (..., 2), got {tuple(positions.shape)}")
         first = torch.stack([self.rows[0], self.cols[0]]).to(positions.device)
@@ -72,7 +76,7 @@ class ReceptiveField:
 def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> ReceptiveField:
     """The receptive field of every unit that a feature extractor gives for an image.
 
-    From kernel sizes, strides, paddings and dilations alone; nothing is run.
+    From kernel sizes, strides, paddings and dilations alone; nothing is run. Taught in lesson 6.
 
     Args:
         module: a conv or pooling layer, or nested `nn.Sequential`s of these, of layers that work on
@@ -98,10 +102,18 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
 
 
 def upscale(maps: Tensor, image_size: int | tuple[int, int]) -> Tensor:
-    """Maps (N, C, n, n), bilinearly scaled up to the image: (N, C, H, W).
+    """Maps, bilinearly scaled up to the image.
 
     The quick picture of where a filter fires: it spreads the units evenly over the image, which can
-    differ from their true centres (`unit_centres`) by a few pixels. Values are not checked.
+    differ from their true centres (`unit_centres`) by a few pixels. Values are not checked. For
+    `icnn.part_interpretability` (lesson 7).
+
+    Args:
+        maps: (N, C, n, n), floating.
+        image_size: side of the image, or (height, width), in pixels.
+
+    Returns:
+        (N, C, H, W), of the maps' dtype.
 
     Raises:
         TypeError, ValueError: not floating square maps, or an `image_size` that is none.

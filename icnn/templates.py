@@ -57,6 +57,8 @@ def part_templates(
     tau = 0.5 / n**2 if tau is None else tau
     check_positive(tau, "tau")
     _check_dtype(dtype)
+    if tau > (highest := torch.finfo(dtype or torch.get_default_dtype()).max):
+        raise ValueError(f"tau must be at most {highest:g}, as {dtype} holds, got {tau}")
     check_device(device)
     positive = tau * (1 - beta * l1_distances(n, dtype=dtype, device=device) / n).clamp_min(-1)
     negative = torch.full_like(positive[:1], -tau)

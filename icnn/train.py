@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from icnn._check_args import check_floating, check_module, check_positive, check_size
+from icnn._check_args import (
+    check_bool,
+    check_floating,
+    check_module,
+    check_positive,
+    check_seed,
+    check_size,
+    check_weight,
+)
 from icnn.layer import filter_losses
 
 EPOCHS = 8
@@ -68,9 +76,15 @@ def fit(
         TypeError, ValueError: an argument of the wrong type or range.
         FloatingPointError: the loss is not finite; the message says at which step.
     """
+    check_module(model, "model")
     check_size(epochs, "epochs")
+    check_seed(seed)
     check_size(batch_size, "batch_size")
     check_positive(learning_rate, "learning_rate")
+    check_weight(weight_decay, "weight_decay")
+    check_bool(progress, "progress")
+    if not (on_epoch is None or callable(on_epoch)):
+        raise TypeError(f"on_epoch must be callable or None, got {type(on_epoch).__name__}")
     _check_dataset(train, "train")
     _check_dataset(validation, "validation")
     device = _device(model)
@@ -110,7 +124,15 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Ten
     """What a module gives for many images, in eval mode and in batches: (N, …).
 
     Pass the model for scores or a part of it, such as `model.features`, for maps. Works where the
-    model is; the result is where the images are.
+    model is. Used from lesson 0 on.
+
+    Args:
+        model: a module that takes a batch of images.
+        images: (N, …), of the model's floating dtype.
+        batch_size: images at a time.
+
+    Returns:
+        (N, …), what the model gives, where the images are.
 
     Raises:
         TypeError, ValueError: `model` is no module, `images` is no floating tensor of the model's
@@ -128,14 +150,25 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Ten
         results = [model(batch.to(device)).to(images.device) for batch in images.split(batch_size)]
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         shape = tuple(images.shape)
         raise ValueError(f"images of shape {shape} do not fit the model: {error}") from error
     return torch.cat(results)
 
 
 def accuracy(model: nn.Module, dataset: Dataset) -> float:
-    """The share of images, in [0, 1], whose highest score is that of their own category."""
+    """The share of images, in [0, 1], whose highest score is that of their own category.
+
+    Used from lesson 0 on.
+
+    Args:
+        model: a module that gives scores (N, K).
+        dataset: N images with `.floats(indices)` and `.labels` (N,).
+
+    Raises:
+        TypeError, ValueError: as `predict`, and where `dataset` has no `.floats` or `.labels`.
+    """
+    _check_dataset(dataset, "dataset")
     batches = torch.arange(len(dataset)).split(BATCH)
     hits = [predict(model, dataset.floats(b)).argmax(1) == dataset.labels[b] for b in batches]
     return torch.cat(hits).float().mean().item()

@@ -21,6 +21,7 @@ WIDE = torch.rand(2, 3, 4, 5)
 WHOLE = torch.ones(2, 3, 4, 4, dtype=torch.long)
 SCALED = {"sharpness": 2.0, "scale": torch.ones(3)}
 LAYER = icnn.InterpretableLayer(3, 4)
+CONV = nn.Sequential(nn.Conv2d(3, 3, 3))
 
 MAPS = [(torch.rand(4), "x"), (WIDE, "x"), (WHOLE, "x"), (EMPTY, "x"), ("maps", "x")]
 NUMBERS = [0, -1.0, float("nan"), float("inf"), "4", None, True]
@@ -45,6 +46,7 @@ CASES = [
     *[(icnn.part_templates, (n,), {}, "n") for n in (0, -3, 2.0, "3", True, None)],
     *[(icnn.part_templates, (3,), {"beta": b}, "beta") for b in NUMBERS],
     *[(icnn.part_templates, (3,), {"tau": t}, "tau") for t in (0, -1.0, float("nan"), "1")],
+    (icnn.part_templates, (3,), {"tau": 1e6, "dtype": torch.float16}, "tau"),
     (icnn.part_templates, (3,), {"dtype": torch.int32}, "dtype"),
     *[(icnn.template_prior, (n,), {}, "n") for n in (0, 2.0)],
     *[(icnn.template_prior, (3,), {"alpha": a}, "alpha") for a in (0, 1, 1.5, -0.1, "x")],
@@ -115,6 +117,7 @@ CASES = [
     (icnn.fit, (nn.Identity(), [1], [1]), {"epochs": 0}, "epochs"),
     (icnn.fit, (nn.Identity(), [1], [1]), {"batch_size": 1.5}, "batch_size"),
     (icnn.fit, (nn.Identity(), [1], [1]), {"learning_rate": 0}, "learning_rate"),
+    (icnn.fit, (nn.Identity(), [1], [1]), {"weight_decay": -1}, "weight_decay"),
     (icnn.data.creatures, ("tests",), {}, "split"),
     (icnn.checkpoints.load, ("fancy",), {}, "variant"),
     (icnn.checkpoints.load, ("plain", 7), {}, "seed"),
@@ -134,6 +137,12 @@ CASES = [
         (POINTS, STRENGTH, MARKS, 64, torch.arange(4), torch.arange(2)),
         {},
         "target_category",
+    ),
+    (  # also where no filter has any images
+        icnn.location_instability_by_category,
+        (POINTS, STRENGTH, MARKS, 0, torch.zeros(4).long(), torch.ones(3).long()),
+        {},
+        "image_size",
     ),
     *measured(icnn.part_tracking),
     *measured(icnn.best_part_tracking),
@@ -168,6 +177,8 @@ CASES = [
     (icnn.make_interpretable, (nn.ReLU(), 0), {}, "n_categories"),
     (icnn.make_interpretable, (nn.ReLU(), 2), {"image_size": 0}, "image_size"),
     (icnn.make_interpretable, (nn.ReLU(), 2), {"width": 2.5}, "width"),
+    (icnn.make_interpretable, ("alexnet", 2), {"weights": 7}, "weights"),
+    (icnn.make_interpretable, (CONV, 2), {"cut": "0", "image_size": 2}, "image_size"),
     (icnn.cached_features, ("vgg", None, "cache"), {}, "backbone"),
     (icnn.cached_features, (nn.ReLU(), X, "cache"), {}, "dataset"),
 ]
