@@ -729,7 +729,7 @@ def right_push(answer, x, template, is_target, share=None) -> None:
                 continue
             fits = (own * push).mean((1, 2)).tolist()
             z = (own * other).mean((1, 2)).tolist() if mine else fits
-            top = max(max(z), max(fits))
+            top = max(z)
             log_z = log(sum(exp((v - top) / 0.5) for v in z) / len(z)) + top / 0.5
             highest = max(s for s, w in zip(fits, which, strict=True) if w)
             strength = [exp((s - highest) / 0.5) * (s - 0.5 * log_z + 0.5) for s in fits]
