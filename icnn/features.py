@@ -25,7 +25,8 @@ BLOCK = 64  # images that are computed, checked and kept together
 class FeatureDataset(PartDataset):
     """A data set whose `images` are a backbone's maps (N, C, n, n), float16, read when needed.
 
-    Landmarks stay in pixels of the images the maps were made of.
+    Landmarks stay in pixels of the images the maps were made of. Made by `icnn.cached_features`;
+    taught in lesson 9.
     """
 
     def floats(self, index: Tensor | slice = slice(None)) -> Tensor:

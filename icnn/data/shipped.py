@@ -36,7 +36,7 @@ def creatures(split: str, *, folder: Path = FOLDER) -> PartDataset:
     Five categories to train with: cat, rabbit, bird, elephant, squirrel. "train", "validation" and
     "test" show them; "held_out" shows a sixth one, dino (label −1); "scrambled" shows the five with
     every part moved to a place of its own; "empty" shows backgrounds (label −1).
-    A little noise, always the same, is added when the files are read.
+    A little noise, always the same, is added when the files are read. Introduced in lesson 0.
 
     Args:
         split: one of the six names.
