@@ -731,9 +731,9 @@ def right_push(answer, x, template, is_target, share=None) -> None:
             z = (own * other).mean((1, 2)).tolist() if mine else fits
             top = max(z)
             log_z = log(sum(exp((v - top) / 0.5) for v in z) / len(z)) + top / 0.5
-            highest = max(s for s, w in zip(fits, which, strict=True) if w)
-            strength = [exp((s - highest) / 0.5) * (s - 0.5 * log_z + 0.5) for s in fits]
-            chosen = torch.tensor(strength, dtype=torch.float64)[which]
+            known = [s for s, w in zip(fits, which, strict=True) if w]
+            strength = [exp((s - max(known)) / 0.5) * (s - 0.5 * log_z + 0.5) for s in known]
+            chosen = torch.tensor(strength, dtype=torch.float64)
             if chosen.sum().abs() < 1e-3 * chosen.abs().sum():
                 continue
             factor = (0.5 / weight if weight else 1.0) * chosen / chosen.mean()
