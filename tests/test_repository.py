@@ -155,3 +155,8 @@ def test_the_readme_lists_every_lesson() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for lesson in sorted((ROOT / "notebooks").glob("*.ipynb")):
         assert re.search(rf"^\|.*\(notebooks/{lesson.name}\)", readme, re.MULTILINE), lesson.name
+
+
+@pytest.mark.parametrize("name", icnn.__all__)
+def test_every_name_says_in_which_lesson_it_is_taught(name) -> None:
+    assert re.search(r"[Ll]essons? \d|notebooks/exercises", getattr(icnn, name).__doc__ or "")

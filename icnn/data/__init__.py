@@ -1,4 +1,7 @@
-"""Images with labels, part landmarks and part masks, all as one kind of record."""
+"""Images with labels, part landmarks and part masks, all as one kind of record.
+
+The shipped creatures are used from lesson 0 on; photographs, by those who have them, in lesson 9.
+"""
 
 from __future__ import annotations
 

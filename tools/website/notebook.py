@@ -45,8 +45,9 @@ def output(item: nbformat.NotebookNode) -> str:
     """One output: a picture or table as it is, other text as text."""
     data = item.get("data", {"text/plain": item.get("text", "")})
     if "text/html" in data:
-        table = ' tabindex="0"' if "<table" in data["text/html"] else ""  # pictures shrink
-        return f'<div class="wide"{table}>{data["text/html"]}</div>'
+        shown = data["text/html"].replace(" ± ", "&nbsp;±&nbsp;")  # on one line
+        table = ' tabindex="0"' if "<table" in shown else ""  # pictures shrink
+        return f'<div class="wide"{table}>{shown}</div>'
     text = data["text/plain"].rstrip()
     return f'<pre class="output"{reachable(text)}>{html.escape(text)}</pre>'
 
