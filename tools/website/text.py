@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 
 import mistune
@@ -105,8 +106,13 @@ def mathml(latex: str, display: str) -> str:
 
 def reachable(code: str) -> str:
     """The attribute by which the keyboard reaches a block, if it has to be scrolled anywhere."""
-    fits = max(map(len, code.splitlines()), default=0) <= FITS
+    fits = max(map(columns, code.splitlines()), default=0) <= FITS
     return "" if fits else ' tabindex="0"'
+
+
+def columns(line: str) -> int:
+    """How wide a line is where all letters are equally wide; Chinese ones are twice as wide."""
+    return sum(1 + (unicodedata.east_asian_width(letter) in "WF") for letter in line)
 
 
 def mark_chinese(text: str) -> str:
