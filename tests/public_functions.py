@@ -213,8 +213,9 @@ def right_fitness(answer, x, templates) -> None:
     size = float(
         x.detach().double().abs().max() * templates.detach().double().abs().sum((1, 2)).max()
     )
-    within = exact.abs() < torch.finfo(x.dtype).max
-    assert (answer.isfinite() == within).all()
+    share = exact.abs() / torch.finfo(x.dtype).max
+    within = share < 0.99
+    assert answer[within].isfinite().all() and answer[share > 1.01].isinf().all()
     close(answer.where(within, 0), exact.where(within, 0), size=size)
     assert answer.requires_grad == (x.requires_grad or templates.requires_grad)
 
