@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import requires, version
+from importlib.metadata import metadata, requires, version
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import icnn
@@ -86,6 +87,13 @@ def test_the_lock_satisfies_what_the_project_asks_for() -> None:
 
 def test_the_installed_versions_are_the_pinned_ones() -> None:
     assert {name: version(name).split("+")[0] for name in LOCK} == LOCK
+
+
+def test_the_pinned_versions_are_for_every_python_that_the_project_is_for() -> None:
+    lowest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    for name in LOCK:
+        allowed = SpecifierSet(metadata(name)["Requires-Python"] or "")
+        assert allowed.contains(lowest), f"{name} needs Python {allowed}"
 
 
 def test_conda_users_get_the_same_environment() -> None:
