@@ -159,10 +159,12 @@ def test_the_hosted_tests_run_make_test() -> None:
     assert "run: make test" in (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
 
 
-def test_the_readme_lists_every_lesson() -> None:
+def test_the_readme_lists_every_lesson_with_its_minutes() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for lesson in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        assert re.search(rf"^\|.*\(notebooks/{lesson.name}\)", readme, re.MULTILINE), lesson.name
+        row = re.search(rf"^\|.*\(notebooks/{lesson.name}\).*\| (\d+) \|$", readme, re.MULTILINE)
+        card = re.search(r"(?:Minutes to read|閱讀分鐘數)\W+(\d+)", lesson.read_text("utf-8"))
+        assert row and row[1] == card[1], lesson.name
 
 
 @pytest.mark.parametrize("name", icnn.__all__)
