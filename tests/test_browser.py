@@ -226,7 +226,7 @@ def seen(visit: Visit) -> tuple[str, str]:
     """The alt text of an explorer's picture, and its numbers."""
     visit.page.locator(".icnn-picture img").wait_for()
     alt = visit.page.locator(".icnn-picture img").get_attribute("alt")
-    return alt, visit.page.locator(".icnn-number").inner_text().strip()
+    return alt, visit.page.locator(".icnn-picture p").inner_text().strip()
 
 
 @pytest.mark.parametrize("name", explore.__all__)

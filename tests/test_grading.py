@@ -238,9 +238,10 @@ def test_an_interrupt_leaves_no_process_and_grading_goes_on(tmp_path) -> None:
     slow = course.put("b.ipynb", sound(part_templates=SLOW))
     command = [sys.executable, "tools/grade.py", "grade", str(course.handed_in)]
     with tempfile.TemporaryDirectory(prefix="interrupt-") as scratch:
+        places = {"TMPDIR": scratch, "IPYTHONDIR": str(tmp_path)}
         run = subprocess.Popen(
             [*command, *course.options("--jobs", "1")],
-            **{"cwd": ROOT, "env": {**environment(), "TMPDIR": scratch}, "text": True},
+            **{"cwd": ROOT, "env": {**environment(), **places}, "text": True},
             **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT},
         )
         assert any("a, 1_templates_and_masks: 0 of 7" in line for line in run.stdout)

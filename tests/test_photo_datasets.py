@@ -27,6 +27,9 @@ FOX, FROG, FISH = "n02118333", "n01639765", "n01443537"
 BOXES = [(11, 21, 110, 120), (1, 1, 300, 200), (5, 5, 30, 30), (250, 150, 400, 300)]
 HEADS = [(50.5, 120.5), None, (1, 1), [(10, 20), (30, 40)]]
 LEGS = [(224, 1), (100, 50), None, None]
+unpacks = pytest.mark.skipif(
+    not hasattr(tarfile, "data_filter"), reason="unpacking needs Python 3.11.4 or newer"
+)
 
 
 @pytest.fixture(params=[5, 73])
@@ -306,6 +309,7 @@ def tar(path: Path, members: dict[str, bytes]) -> Path:
     return path
 
 
+@unpacks
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/../../escaped"])
 def test_no_member_leaves_the_folder(tmp_path, name):
     archive = tar(tmp_path / "a.tgz", {name: b"x"})
@@ -319,6 +323,13 @@ def test_no_member_leaves_the_folder(tmp_path, name):
     assert not (tmp_path / "escaped").exists()
 
 
+def test_an_archive_is_not_unpacked_by_a_python_that_cannot_do_it_safely(tmp_path, monkeypatch):
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
+    with pytest.raises(RuntimeError, match=r"needs Python 3\.11\.4"):
+        extract(tmp_path / "a.tar", tmp_path)
+
+
+@unpacks
 def test_a_damaged_archive_is_named(tmp_path):
     archive = tar(tmp_path / "a.tgz", {"a": CONTENT})
     archive.write_bytes(archive.read_bytes()[:1000])
@@ -353,6 +364,7 @@ def test_animal_parts_downloads_only_what_is_missing(server, tmp_path, monkeypat
     assert got_again == ["/interpretableCNN/HEAD/data/neg/00001.JPEG"]
 
 
+@unpacks
 def test_cub_downloads_and_unpacks(server, tmp_path, monkeypatch):
     trees.birds(tmp_path / "source")
     with tarfile.open(tmp_path / "cub.tgz", "w:gz") as archive:

@@ -49,7 +49,10 @@ def extract(archive: Path, folder: Path) -> None:
 
     Raises:
         ValueError: the archive is damaged, or a member would be written outside the folder.
+        RuntimeError: this Python cannot keep members inside the folder.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise RuntimeError(f"unpacking {archive} safely needs Python 3.11.4 or newer")
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")

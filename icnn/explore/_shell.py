@@ -1,4 +1,4 @@
-"""The one widget of all explorers: controls, the picture, a line of numbers."""
+"""The one widget of all explorers: controls, and the picture with its line of numbers."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def show(explorer: Explorer) -> None:
     """Show an explorer at the values it was left at, or its picture where there are no widgets."""
     state = LEFT_AT.get(explorer.name) or explorer.start()
     picture = explorer.picture(state)
-    image = tag(picture)
+    shown = as_html(picture)
     labels = ", ".join(control.label for control in explorer.controls)
     try:
         import ipywidgets
     except ImportError:
         hint = f"This picture has controls ({labels}) where ipywidgets is installed."
-        display(_static(explorer, picture, image, hint), raw=True)
+        display(_static(explorer, picture, shown, hint), raw=True)
         return
     _spare_the_collector()
     # Programs that know widgets show the widget; all others, and saved pages, show the picture.
-    bundle = _widget(ipywidgets, explorer, state, picture, image)._repr_mimebundle_()
+    bundle = _widget(ipywidgets, explorer, state, shown)._repr_mimebundle_()
     hint = f"Run this cell in JupyterLab for the controls: {labels}."
-    display({**bundle, **_static(explorer, picture, image, hint)}, raw=True)
+    display({**bundle, **_static(explorer, picture, shown, hint)}, raw=True)
 
 
 def _spare_the_collector() -> None:
@@ -63,19 +63,24 @@ def tag(picture: Picture) -> str:
         return page.tag(picture.fig, picture.alt, dpi=PIXELS_PER_INCH, attributes=AT_ONCE)
 
 
-def _static(explorer: Explorer, picture: Picture, image: str, hint: str) -> dict[str, str]:
+def as_html(picture: Picture) -> str:
+    """The picture and its numbers."""
+    return f"{tag(picture)}{_paragraph(picture.numbers)}"
+
+
+def _static(explorer: Explorer, picture: Picture, shown: str, hint: str) -> dict[str, str]:
     """The picture, its numbers and a hint as html; as text, only what is the same everywhere."""
     words = [explorer.subject] if explorer.subject else [picture.alt, picture.numbers]
     return {
-        "text/html": f"{image}{_paragraph(picture.numbers)}{_paragraph(hint)}",
+        "text/html": f"{shown}{_paragraph(hint)}",
         "text/plain": "\n".join([*words, hint]),
     }
 
 
-def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture, image: str):
+def _widget(ipywidgets, explorer: Explorer, state: State, shown: str):
     inputs = {c.name: _control(ipywidgets, c, state) for c in explorer.controls}
-    view = ipywidgets.HTML(_live(image)).add_class("icnn-picture")
-    numbers = ipywidgets.HTML(_paragraph(picture.numbers)).add_class("icnn-number")
+    # One for both: the numbers are always those of the picture above them.
+    view = ipywidgets.HTML(_live(shown)).add_class("icnn-picture")
     settling = False  # whether we move the controls ourselves
 
     def move(name: str, value) -> None:
@@ -91,20 +96,19 @@ def _widget(ipywidgets, explorer: Explorer, state: State, picture: Picture, imag
                 inputs[control.name].value = state[control.name]
         finally:
             settling = False
-        drawn = explorer.picture(state)
-        view.value, numbers.value = _live(tag(drawn)), _paragraph(drawn.numbers)
+        view.value = _live(as_html(explorer.picture(state)))
         gc.collect()  # while one looks at the picture, not during the next
 
     for name, widget in inputs.items():
         widget.observe(lambda change, name=name: move(name, change.new), "value")
     row = ipywidgets.Layout(flex_flow="row wrap", width="100%")
     controls = ipywidgets.Box([*inputs.values()], layout=row)
-    return ipywidgets.VBox([controls, view, numbers]).add_class("icnn-explorer")
+    return ipywidgets.VBox([controls, view]).add_class("icnn-explorer")
 
 
-def _live(image: str) -> str:
-    """The picture inside a widget."""
-    return WHOLE_WORDS + image.replace("<img ", f'<img onload="{NAME_HANDLES}" ', 1)
+def _live(shown: str) -> str:
+    """The same inside a widget."""
+    return WHOLE_WORDS + shown.replace("<img ", f'<img onload="{NAME_HANDLES}" ', 1)
 
 
 def _control(ipywidgets, control: Slider | Choice, state: State):
