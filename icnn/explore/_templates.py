@@ -44,7 +44,8 @@ def draw(n: int, beta: float, row: int, column: int) -> Picture:
     show.maps(grid[4], everywhere - nowhere, title="fitness of every $T_μ$")
     grid[4].plot(best[1], best[0], "x", color="white", ms=8, mew=2)
     for axes in grid:
-        axes.plot(column, row, "o", ms=12, mfc="none", mec=show.COLOURS[5], mew=2)
+        for colour, width in (("white", 4), (show.COLOURS[5], 2)):
+            axes.plot(column, row, "o", ms=12, mfc="none", mec=colour, mew=width)
     fig.text(0.99, 0.02, "ring: μ · cross: the best μ · darkest: no better than $T^-$", ha="right")
 
     here = float(everywhere[row, column])
