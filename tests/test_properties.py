@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 
 import public_measures  # noqa: F401, enters its functions into the table
+import public_models  # noqa: F401, so does this
 import pytest
 import torch
 from hypothesis import settings
@@ -125,7 +126,8 @@ def test_any_other_input_gives_an_answer_or_an_error_that_names_it(name, record_
         try:
             answer = function.answer(arguments)
         except (TypeError, ValueError) as error:
-            assert names(error, arguments), f"no argument is named: {error}"
+            meant = to_be_named(arguments, changed, change)
+            assert names(error, meant), f"none of {meant} is named: {error}"
             return
         if not (change in OTHER_VALUES and changed in function.unchecked):
             function.check(answer, **arguments)
@@ -134,6 +136,13 @@ def test_any_other_input_gives_an_answer_or_an_error_that_names_it(name, record_
     try_many(count, spoiled(function), check, record_property)
 
 
-def names(error: Exception, arguments: dict) -> bool:
-    """Whether a message names one of the arguments (a wrong shape may be that of either of two)."""
-    return any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in arguments)
+def to_be_named(arguments: dict, changed: str, change: str) -> set[str]:
+    """The changed argument; or a tensor that it no longer fits, by its shape or dtype."""
+    if not isinstance(arguments[changed], Tensor) or change in OTHER_VALUES:
+        return {changed}
+    return {name for name, value in arguments.items() if isinstance(value, Tensor)}
+
+
+def names(error: Exception, meant: set[str]) -> bool:
+    """Whether a message names one of the arguments that are meant."""
+    return any(re.search(rf"\b{re.escape(name)}\b", str(error)) for name in meant)

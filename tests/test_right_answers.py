@@ -1,13 +1,14 @@
 """Odd input at scale: the right answer, by an independent plain version.
 
-Every public function stands in the table of `public_functions.py` and `public_measures.py`, with
-random right arguments, as odd as they may be: any size, layout, dtype, ties, silent maps, a
-gradient asked for. `test_properties.py` spoils them.
+Every public function stands in the table of `public_functions.py`, `public_measures.py` and
+`public_models.py`, with random right arguments, as odd as they may be: any size, layout, dtype,
+ties, silent maps, a gradient asked for. `test_properties.py` spoils them.
 """
 
 from __future__ import annotations
 
 import public_measures  # noqa: F401, enters its functions into the table
+import public_models  # noqa: F401, so does this
 import pytest
 from hypothesis import settings
 from public_functions import FUNCTIONS, try_many
