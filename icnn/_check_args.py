@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-LARGEST = 1e30  # of a number: float32 still holds its products and quotients with maps
+LARGEST = 1e30  # of a number: float32 still holds its products with maps
 LARGEST_SIZE = 2**31 - 1  # anything larger is a mistake
 
 
 def check_size(n: int, name: str = "n") -> None:
-    """The side of a feature map: a whole number of units, at least 1."""
+    """A whole number, such as the side of a feature map in units, from 1 to LARGEST_SIZE."""
     if isinstance(n, bool) or not isinstance(n, int):
         raise TypeError(f"{name} must be an int, got {type(n).__name__}")
     if n < 1:
@@ -20,7 +20,7 @@ def check_size(n: int, name: str = "n") -> None:
 
 
 def check_positive(value: float, name: str) -> None:
-    """A finite number greater than zero."""
+    """A number from 1/LARGEST to LARGEST."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     if not 1 / LARGEST <= value <= LARGEST:
@@ -29,7 +29,7 @@ def check_positive(value: float, name: str) -> None:
 
 
 def check_number(value: float, name: str) -> None:
-    """A finite number of any sign."""
+    """A number from −LARGEST to LARGEST."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     if not abs(value) <= LARGEST:
@@ -37,10 +37,11 @@ def check_number(value: float, name: str) -> None:
 
 
 def check_weight(value: float, name: str) -> None:
-    """A finite number, 0 or more."""
-    check_number(value, name)
-    if value < 0:
-        raise ValueError(f"{name} must be 0 or more, got {value}")
+    """A number from 0 to LARGEST."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"{name} must be from 0 to {LARGEST:g}, got {value}")
 
 
 def check_bool(value: bool, name: str) -> None:

@@ -192,7 +192,7 @@ def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
     from torchvision.models.feature_extraction import create_feature_extractor
 
     layers = [cut] if isinstance(cut, str) else list(cut)
-    known = dict(module.named_modules())
+    known = [name for name, _ in module.named_modules() if name]
     if not layers or not all(layer in known for layer in layers):
         raise ValueError(f"cut must name layers of the network, got {cut!r}")
     nodes = {layer: layer for layer in layers}
@@ -205,9 +205,13 @@ def _shape_of_maps(backbone: nn.Module, image_size: int) -> tuple[int, int]:
     training = backbone.training
     try:
         maps = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
-    except RuntimeError as error:
-        raise ValueError(f"cnn cannot take images of image_size {image_size}: {error}") from error
-    backbone.train(training)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        shape = (1, 3, image_size, image_size)
+        raise ValueError(f"cnn fails on a float32 image {shape}, of image_size: {error}") from error
+    finally:
+        backbone.train(training)
     if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[-1] != maps.shape[-2]:
         got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
         raise ValueError(f"cut must be a layer that gives square maps (N, C, n, n), got {got}")

@@ -74,8 +74,10 @@ class InterpretableLayer(nn.Module):
         check_bool(mask, "mask")
         check_weight(weight, "weight")
         check_weight(category_weight, "category_weight")
-        if type(memory) is not int or memory:
-            check_size(memory, "memory")
+        if type(memory) is not int:
+            raise TypeError(f"memory must be an int, got {type(memory).__name__}")
+        if memory < 0:
+            raise ValueError(f"memory must be 0 or more, got {memory}")
         self.channels, self.size, self.beta, self.mask = channels, size, beta, mask
         self.weight, self.sharpness, self.category_weight = weight, sharpness, category_weight
         self.memory = memory

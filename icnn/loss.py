@@ -61,7 +61,8 @@ def filter_loss(
 
     Raises:
         TypeError: `x` or `scale` is not a floating tensor.
-        ValueError: wrong shapes, only one of `sharpness` and `scale`, or a number not positive.
+        ValueError: wrong shapes, only one of `sharpness` and `scale`, a number not positive, or `x`
+            on the meta device.
     """
     check_maps(x, "x")
     check_data(x, "x")
@@ -92,6 +93,7 @@ def category_loss(
         TypeError, ValueError: as `filter_loss`, and for `is_target`.
     """
     check_maps(x, "x")
+    check_data(x, "x")
     check_is_target(is_target, x)
     scores = _scores(_flat(x), _gain(x, sharpness, scale, beta), x.shape[-1], beta)
     log_posterior = scores.log_softmax(-1)  # all templates are equally likely beforehand
@@ -257,7 +259,8 @@ def _gain(x: Tensor, sharpness: float | None, scale: Tensor | None, beta: float)
             f"scale must have shape ({x.shape[1]},), one for each filter, got {tuple(scale.shape)}"
         )
     check_same_device(scale, "scale", x, "x")
-    return sharpness / scale.detach().to(dtype)
+    gain = sharpness / scale.detach().to(dtype)
+    return gain.clamp_max(torch.finfo(dtype).max)  # a silent filter's 0 times infinity is no number
 
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:

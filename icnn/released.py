@@ -154,7 +154,8 @@ def released_gradient(
         got = f"{tuple(template.shape)}, {template.dtype}"
         raise ValueError(f"template must have the shape and the dtype of x, got {got}")
     if (template.abs() > 1).any():
-        raise ValueError(f"template must be in [-1, 1], got {float(template.detach().abs().max())}")
+        low, high = (float(value) for value in template.detach().aminmax())
+        raise ValueError(f"template must be in [-1, 1], got {low:g} to {high:g}")
     check_is_target(is_target, x)
     if share is not None:
         check_share(share, "share")

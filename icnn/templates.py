@@ -50,14 +50,16 @@ def part_templates(
 
     Raises:
         TypeError: `n` is not an int, `beta` or `tau` is not a number, `dtype` is not floating.
-        ValueError: `n` < 1, `beta` or `tau` is not finite and positive, or no such `device`.
+        ValueError: `n` < 1, `beta` or `tau` is not finite and positive, `tau` is more than `dtype`
+            holds, or no such `device`.
     """
     check_size(n)
     check_positive(beta, "beta")
     tau = 0.5 / n**2 if tau is None else tau
     check_positive(tau, "tau")
     _check_dtype(dtype)
-    if tau > (highest := torch.finfo(dtype or torch.get_default_dtype()).max):
+    dtype = dtype or torch.get_default_dtype()
+    if tau > (highest := torch.finfo(dtype).max):
         raise ValueError(f"tau must be at most {highest:g}, as {dtype} holds, got {tau}")
     check_device(device)
     positive = tau * (1 - beta * l1_distances(n, dtype=dtype, device=device) / n).clamp_min(-1)

@@ -59,6 +59,10 @@ def test_the_cell_installs_on_colab_only_and_once(home, monkeypatch) -> None:
     exec(cell, {})
     exec(cell, {})
     clone, install = calls
+    monkeypatch.setattr(sys, "path", sys.path[1:])  # after a restart, with the files still there
+    monkeypatch.setattr(Path, "exists", lambda _: True)
+    exec(cell, {})
+    assert calls == [clone, install, install]
     assert clone[-2:] == ["https://github.com/ada/icnn", "/content/icnn"]
     assert install[-1] == "/content/icnn[explain]"
     assert sys.path[0] == "/content/icnn"

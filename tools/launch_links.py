@@ -32,10 +32,12 @@ INSTALL = """# On Colab this fetches the package; elsewhere it does nothing.
 import sys
 
 if "google.colab" in sys.modules and "/content/icnn" not in sys.path:
+    from pathlib import Path
     from subprocess import check_call
 
-    home = {home}
-    check_call(["git", "clone", "--depth=1", home, "/content/icnn"])
+    if not Path("/content/icnn").exists():
+        home = {home}
+        check_call(["git", "clone", "--depth=1", home, "/content/icnn"])
     check_call([sys.executable, "-m", "pip", "install", "-qe", "/content/icnn[explain]"])
     sys.path.insert(0, "/content/icnn")"""
 ASK = 'input("Address of the repository: ")'

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from icnn._check_args import check_size
 from icnn.data.crops import SIZE, Box, crop, missing, no_parts, open_image
-from icnn.data.download import extract, fetch
+from icnn.data.download import check_unpacks, extract, fetch
 from icnn.data.record import PartDataset
 from icnn.data.split import check_split
 
@@ -41,6 +41,7 @@ class CUB200(PartDataset):
         ValueError: unknown split, or a damaged file.
         TypeError: `size` is not an int.
         ConnectionError: `download` without a network.
+        RuntimeError: `download` by a Python older than 3.11.4.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class CUB200(PartDataset):
         folder = Path(root) / FOLDER
         if download and not (folder / "images.txt").is_file():
             archive = Path(root) / f"{FOLDER}.tgz"
+            check_unpacks(Path(root))
             fetch(URL, archive, CHECKSUM)
             extract(archive, Path(root))
         names, parts = _names(folder / "classes.txt"), _names(folder / "parts" / "parts.txt")

@@ -44,15 +44,23 @@ def fetch(url: str, path: Path, checksum: str, *, progress: bool = True) -> None
     part.replace(path)
 
 
+def check_unpacks(folder: Path) -> None:
+    """RuntimeError if this Python cannot keep the members of an archive inside a folder."""
+    if not hasattr(tarfile, "data_filter"):
+        raise RuntimeError(
+            f"unpacking safely needs Python 3.11.4 or newer; or unpack the archive into {folder} "
+            "yourself"
+        )
+
+
 def extract(archive: Path, folder: Path) -> None:
     """Unpack a tar archive whose members must all stay inside the folder.
 
     Raises:
         ValueError: the archive is damaged, or a member would be written outside the folder.
-        RuntimeError: this Python cannot keep members inside the folder.
+        RuntimeError: as `check_unpacks`.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise RuntimeError(f"unpacking {archive} safely needs Python 3.11.4 or newer")
+    check_unpacks(folder)
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")

@@ -76,7 +76,7 @@ class Site:
         )
         arrows = zip(("← {}", "{} →"), beside, strict=True)
         neighbours = "".join(
-            f'<a href="{relative(place, it[0])}">{arrow.format(mark_chinese(it[1]))}</a>'
+            f'<a href="{relative(place, it[0])}">{arrow.format(titled(it[1]))}</a>'
             for arrow, it in arrows
             if it
         )
@@ -110,6 +110,11 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / target, path)
         return place
+
+
+def titled(title: str) -> str:
+    """A title as html."""
+    return mark_chinese(html.escape(title))
 
 
 def current(place: str, target: str) -> str:

@@ -7,8 +7,7 @@ import html
 from itertools import groupby
 from pathlib import Path
 
-from website.page import ROOT
-from website.text import mark_chinese
+from website.page import ROOT, titled
 
 TITLE = "Run times"
 LESSONS, BENCHMARK = (ROOT / "benchmarks" / name for name in ("lessons.csv", "results.csv"))
@@ -55,13 +54,15 @@ def body(links: dict[str, tuple[str, str]]) -> str:
 def linked(row: dict[str, str], links: dict[str, tuple[str, str]]) -> str:
     """A lesson's title, which leads to its page."""
     place, title = links[row["lesson"]]
-    return f'<a href="{place}">{mark_chinese(title)}</a>'
+    return f'<a href="{place}">{titled(title)}</a>'
 
 
 def results_table(group: list[dict[str, str]]) -> str:
     """One table of the benchmark; ratios are there if they were measured."""
     names = ["contestant", "median", "for each unit" if "/unit" in group[0]["ratio"] else "ratio"]
-    lines = [(r["contestant"], f"{r['median']} {r['unit']}", r["ratio"]) for r in group]
+    lines = [
+        (html.escape(r["contestant"]), f"{r['median']} {r['unit']}", r["ratio"]) for r in group
+    ]
     columns = 3 if group[0]["ratio"] else 2
     return table(names[:columns], [line[:columns] for line in lines])
 
