@@ -257,7 +257,7 @@ def right_information(answer, fitness, prior) -> None:
     finite(answer, fitness.shape[1:2], fitness.dtype)
     size = float(fitness.detach().double().abs().max())
     bound = log(len(fitness)) if len(fitness) > 1 else 0.0
-    slack = 200 * torch.finfo(fitness.dtype).eps * (1 + size)
+    slack = ROUNDINGS * torch.finfo(fitness.dtype).eps * (1 + size)
     assert ((answer >= -slack) & (answer <= bound + slack)).all(), answer
     if size < EXACT:
         p = likelihoods(fitness)

@@ -7,6 +7,7 @@ from math import exp, log
 import torch
 from hypothesis import strategies as st
 from public_functions import (
+    ROUNDINGS,
     beta,
     close,
     counts,
@@ -308,7 +309,7 @@ def right_position(answer, x) -> None:
     total = exact.sum((2, 3))
     sums = torch.stack([exact.sum(3) @ axis, exact.sum(2) @ axis], -1)
     off = (answer - sums / total[..., None]).abs()
-    slack = 200 * torch.finfo(x.dtype).eps
+    slack = ROUNDINGS * torch.finfo(x.dtype).eps * x.shape[-1]
     assert (off <= 0.5 + slack)[total > torch.finfo(x.dtype).tiny].all()
     assert not answer[total == 0].any()
 

@@ -137,10 +137,10 @@ def test_any_other_input_gives_an_answer_or_an_error_that_names_it(name, record_
 
 
 def to_be_named(arguments: dict, changed: str, change: str) -> set[str]:
-    """The changed argument; or a tensor that it no longer fits, by its shape or dtype."""
+    """The changed argument; or a tensor or network that its shape or dtype no longer fits."""
     if not isinstance(arguments[changed], Tensor) or change in OTHER_VALUES:
         return {changed}
-    return {name for name, value in arguments.items() if isinstance(value, Tensor)}
+    return {name for name, value in arguments.items() if isinstance(value, (Tensor, nn.Module))}
 
 
 def names(error: Exception, meant: set[str]) -> bool:
