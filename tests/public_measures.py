@@ -100,9 +100,16 @@ def plain_instability(points, scores, landmarks, image_size, top) -> Tensor:
     return table(points, scores, landmarks, top, spread).nanmean(1)
 
 
+def farthest(image_size, *positions: Tensor) -> float:
+    """The largest coordinate, in diagonals: what distances are rounded to."""
+    height, width = sides(image_size)
+    largest = max(float(p.detach().nan_to_num().abs().max()) for p in positions)
+    return largest / (height**2 + width**2) ** 0.5
+
+
 def right_instability(answer, points, scores, landmarks, image_size, top=100) -> None:
     wanted = plain_instability(points, scores, landmarks, image_size, top)
-    same(answer, wanted, 1 + float(points.detach().abs().max()))
+    same(answer, wanted, farthest(image_size, points, landmarks))
 
 
 def image_size(draw):
@@ -121,7 +128,7 @@ def right_by_category(
         own = labels == category
         one = points[own][:, f : f + 1], scores[own][:, f : f + 1], landmarks[own]
         wanted = plain_instability(*one, image_size, top)
-        same(answer[f : f + 1], wanted, 1 + float(points.detach().abs().max()))
+        same(answer[f : f + 1], wanted, farthest(image_size, points, landmarks))
 
 
 @public(
@@ -182,12 +189,8 @@ def right_control(answer, landmarks, image_size, top=100, grid=16) -> None:
     points = torch.tensor(places, dtype=torch.float64) * torch.tensor([height, width])
     points = points.expand(len(landmarks), -1, 2)
     each = plain_instability(points, torch.ones(points.shape[:2]), landmarks, image_size, top)
-    got = torch.tensor(answer, dtype=torch.float64)
-    same(
-        got,
-        torch.stack([each[0], each.min()]),
-        1 + float(landmarks.detach().nan_to_num().abs().max()),
-    )
+    got, wanted = torch.tensor(answer, dtype=torch.float64), torch.stack([each[0], each.min()])
+    same(got, wanted, farthest(image_size, points, landmarks))
 
 
 @public("constant_control", icnn.constant_control, right_control)
