@@ -62,20 +62,20 @@ rethink: environment ## run the experiments of lesson 10 again (goes on where it
 	$(VENV_PYTHON) tools/make_rethink.py
 
 exercises: environment ## make the students' exercises from the sources (ARGS=--check: only compare)
-	$(VENV_PYTHON) tools/make_exercises.py $(ARGS)
+	$(VENV_PYTHON) classroom/make_exercises.py $(ARGS)
 
 release: environment ## write the student versions and enter the sets into the gradebook
-	$(VENV_PYTHON) tools/grade.py release $(ARGS)
+	$(VENV_PYTHON) classroom/grade.py release $(ARGS)
 
 grade: environment ## grade what students handed in (SUBMISSIONS=folder)
 	@test -n "$(SUBMISSIONS)" || { echo "Which folder? make grade SUBMISSIONS=folder"; exit 1; }
-	$(VENV_PYTHON) tools/grade.py grade "$(SUBMISSIONS)" $(ARGS)
+	$(VENV_PYTHON) classroom/grade.py grade "$(SUBMISSIONS)" $(ARGS)
 
 feedback: environment ## write a page for each graded submission, and the table of grades
-	$(VENV_PYTHON) tools/grade.py feedback $(ARGS)
+	$(VENV_PYTHON) classroom/grade.py feedback $(ARGS)
 
 site: environment ## build the pages of the lessons, exercises and reference in _site
-	$(VENV_PYTHON) tools/make_site.py $(ARGS)
+	$(VENV_PYTHON) site/make_site.py $(ARGS)
 
 photos: environment ## run the benchmark on photographs (ARGS="--root FOLDER --backbone vgg16")
 	$(VENV_PYTHON) tools/run_photos.py $(ARGS)

@@ -10,7 +10,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from icnn import show
+from icnn.course import show
 
 HERE = Path(__file__).parent
 PICTURE = HERE.parent / "docs" / "speed.png"

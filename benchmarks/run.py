@@ -178,7 +178,7 @@ def the_rest():
     }
     for name, values in race(contestants, 5).items():
         yield row("measures (2000, 512, 5)", name, values, "ms")
-    for module in ("icnn", "icnn.layer", "icnn.show"):
+    for module in ("icnn", "icnn.layer", "icnn.course.show"):
         command = [sys.executable, "-c", f"import {module}"]
         times = race({module: lambda command=command: subprocess.run(command, check=True)}, 5)
         yield row("import", module, times[module], "ms")

@@ -37,23 +37,25 @@ _HOME = {
         "discrepancy_map",
         "average_receptive_field",
     ),
-    "backbone": ("make_interpretable", "InterpretableCNN", "PartHead"),
+    "surgery": ("make_interpretable", "InterpretableCNN", "PartHead"),
     "features": ("cached_features", "FeatureDataset"),
+    "explain": (),
     "data": (),
-    "checkpoints": (),
-    "ablation": (),
-    "photos": (),
-    "show": (),
-    "check": (),
-    "explore": (),
+}
+_ROOMS = {
+    "course": ("show", "check", "explore", "checkpoints", "tables"),
+    "experiments": ("ablation", "photos", "released", "rethink"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-__all__ = [*_HOME, *_MODULE_OF]
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = [*_HOME, *_ROOM_OF, *_MODULE_OF]
 
 
 def __getattr__(name: str):
-    if name in _HOME:
+    if name in _HOME or name in _ROOMS:
         return importlib.import_module(f"icnn.{name}")
+    if name in _ROOM_OF:
+        return importlib.import_module(f"icnn.{_ROOM_OF[name]}.{name}")
     if name in _MODULE_OF:
         return getattr(importlib.import_module(f"icnn.{_MODULE_OF[name]}"), name)
     raise AttributeError(f"module 'icnn' has no attribute {name!r}")

@@ -18,7 +18,7 @@ import torch
 
 import icnn
 from icnn._files import DATA, write_checksums
-from icnn.ablation import CONFIGURATIONS, build, tinted
+from icnn.experiments.ablation import CONFIGURATIONS, build, tinted
 
 FOLDER = DATA / "ablations"
 TABLE = FOLDER / "results.csv"

@@ -17,7 +17,7 @@ import torch
 
 import icnn
 from icnn._files import write_checksums
-from icnn.checkpoints import FOLDER, SEEDS, checkpoint_path
+from icnn.course.checkpoints import FOLDER, SEEDS, checkpoint_path
 from icnn.network import VARIANTS
 
 

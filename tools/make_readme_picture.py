@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 import icnn
-from icnn import show
+from icnn.course import show
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS, COLUMNS = 3, 5

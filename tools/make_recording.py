@@ -18,7 +18,7 @@ import torch
 
 import icnn
 from icnn._files import write_checksums
-from icnn.explore.recording import FOLDER, NAME, VARIANTS
+from icnn.course.explore.recording import FOLDER, NAME, VARIANTS
 from icnn.measure import PartTracking
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # ranks of the recorded filters, by tracking at the end

@@ -20,9 +20,16 @@ import torch
 
 import icnn
 from icnn._files import DATA, write_checksums
+from icnn.experiments.rethink import (
+    assignment,
+    faithfulness,
+    familiarity,
+    networks,
+    redundancy,
+    transfer,
+)
+from icnn.experiments.rethink.auroc import auroc
 from icnn.network import VARIANTS, small_cnn
-from icnn.rethink import assignment, faithfulness, familiarity, networks, redundancy, transfer
-from icnn.rethink.auroc import auroc
 
 FOLDER = DATA / "rethink"
 SEEDS = (0, 1, 2)

@@ -20,7 +20,8 @@ import matplotlib.pyplot as plt
 import torch
 
 import icnn
-from icnn import photos, show
+from icnn.course import show
+from icnn.experiments import photos
 
 FILTERS, IMAGES = 3, 6
 STYLE = """body { max-width: 60em; margin: 2em auto; padding: 0 1em; font: 16px/1.5 sans-serif }

@@ -32,7 +32,7 @@ SECONDS_PER_CELL = 600
 # Runs before the first cell of a lesson; notes each call, and the lines it stands on.
 LISTENER = """
 import json, linecache, sys
-from icnn import show
+from icnn.course import show
 
 def listen(name, value, low, high, expect=show.expect):
     caller = sys._getframe(1)

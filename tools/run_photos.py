@@ -23,10 +23,10 @@ import torch
 from photo_report import picture, write_report
 
 import icnn
-from icnn import photos
 from icnn.data import AnimalParts
 from icnn.data.animal_parts import OTHER
 from icnn.data.split import of_split
+from icnn.experiments import photos
 from icnn.features import FeatureDataset
 
 SEEDS = (0, 1, 2)

@@ -1,0 +1,200 @@
+"""Make the exercises that students get from those with solutions.
+
+`notebooks/exercises/source` is the only place to edit. A release is its source without solutions,
+hidden tests, marking guides and outputs. Where a source cell is tagged `target`, the picture or
+text that the right answer gives there is put before it. The clearing is that of nbgrader, which is
+not needed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from itertools import zip_longest
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "notebooks" / "exercises" / "source"
+RELEASE = ROOT / "notebooks" / "exercises" / "release"
+OFFLINE = ROOT / "tools" / "offline"  # no network, as in the tests
+SECONDS_PER_CELL = 180
+CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
+TEXT_STUB = "YOUR ANSWER HERE"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+}
+
+
+def main() -> None:
+    """Write the releases, or say what in them is not what the sources give."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="only say what would change")
+    parser.add_argument("--run", nargs="*", type=Path, metavar="SOURCE", help="run sources first")
+    arguments = parser.parse_args()
+    if arguments.run is not None:
+        for path in arguments.run or sorted(SOURCE.glob("*.ipynb")):
+            run(path)
+    try:
+        if arguments.check:
+            found = drift(SOURCE, RELEASE)
+            print("\n".join(found) or "every release is what its source gives")
+            sys.exit(bool(found))
+        make(SOURCE, RELEASE)
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+def make(source: Path, release: Path) -> None:
+    """Write the release of every source, and drop releases whose source is gone."""
+    release.mkdir(parents=True, exist_ok=True)
+    wanted = {path.name: released(path) for path in sorted(source.glob("*.ipynb"))}
+    for path in release.glob("*.ipynb"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (release / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def drift(source: Path, release: Path) -> list[str]:
+    """What a run of `make` would change, one line for each file or cell."""
+    found = []
+    files = [*source.glob("*.ipynb"), *release.glob("*.ipynb")]
+    for name in sorted({path.name for path in files}):
+        if not (source / name).exists():
+            found.append(f"{name}: a release without a source")
+        elif not (release / name).exists():
+            found.append(f"{name}: there is no release")
+        elif (wanted := released(source / name)) != (got := (release / name).read_text("utf-8")):
+            found += [f"{name}: {place}" for place in differences(got, wanted)]
+    return [f"{line}; run python classroom/make_exercises.py" for line in found]
+
+
+def differences(got: str, wanted: str) -> list[str]:
+    """Which cells of two notebooks, given as text, differ."""
+    try:
+        old, new = (nbformat.reads(text, as_version=4) for text in (got, wanted))
+    except nbformat.reader.NotJSONError:
+        return ["the release is not a notebook"]
+    pairs = enumerate(zip_longest(old.cells, new.cells))
+    places = [f"cell {number} ({name_of(b or a)}) differs" for number, (a, b) in pairs if a != b]
+    return places or ["something beside the cells differs"]
+
+
+def name_of(cell: NotebookNode) -> str:
+    """What to call a cell in a message."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
+
+
+def released(path: Path) -> str:
+    """The text of the release of one source."""
+    try:
+        return write(without_solutions(nbformat.read(path, as_version=4)))
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
+
+
+def without_solutions(source: NotebookNode) -> NotebookNode:
+    """What students get of a source notebook."""
+    cells = []
+    for cell in source.cells:
+        if "target" in cell.metadata.get("tags", []):
+            cells.append(target(cell))
+        cells.append(cleared(cell))
+    names = [c.metadata.nbgrader.grade_id for c in cells if "nbgrader" in c.metadata]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"grade_id used twice: {', '.join(sorted(twice))}")
+    return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
+
+
+def cleared(cell: NotebookNode) -> NotebookNode:
+    """A cell without solution, hidden tests and outputs; one that is graded cannot be deleted."""
+    cell, role = nbformat.from_dict(cell), cell.metadata.get("nbgrader", {})
+    stub = CODE_STUB if cell.cell_type == "code" else TEXT_STUB
+    for region, allowed in (("SOLUTION", "solution"), ("HIDDEN TESTS", "grade")):
+        if f"BEGIN {region}" in cell.source and not role.get(allowed):
+            raise ValueError(f"a cell without nbgrader's mark has BEGIN {region}:\n{cell.source}")
+    if role.get("solution") and "BEGIN SOLUTION" not in cell.source:
+        cell.source = stub
+    cell.source = cut(cell.source, "SOLUTION", stub.split("\n"))
+    cell.source = cut(cell.source, "HIDDEN TESTS", [])
+    if role:
+        cell.metadata.deletable = False
+    if role.get("grade") and not role.get("solution"):
+        cell.metadata.editable = False
+    if cell.cell_type == "code":
+        cell.outputs, cell.execution_count = [], None
+    return cell
+
+
+def cut(text: str, region: str, stub: list[str]) -> str:
+    """The text with the lines of `stub` in place of those from BEGIN to END of a region."""
+    kept, inside = [], False
+    for line in text.split("\n"):
+        if f"BEGIN {region}" in line:
+            if inside:
+                raise ValueError(f"BEGIN {region} twice without an END")
+            inside = True
+            kept += [line[: -len(line.lstrip())] + new for new in stub]
+        elif f"END {region}" in line:
+            if not inside:
+                raise ValueError(f"END {region} without a BEGIN")
+            inside = False
+        elif not inside:
+            kept.append(line)
+    if inside:
+        raise ValueError(f"BEGIN {region} without an END")
+    return "\n".join(kept)
+
+
+def target(cell: NotebookNode) -> NotebookNode:
+    """What a cell of the source gave, in a markdown cell: a picture with its alt text, or text."""
+    parts, pictures = ["**The right answer gives:**"], {}
+    for output in cell.outputs:
+        html = output.get("data", {}).get("text/html", "")
+        text = output.get("text") or output.get("data", {}).get("text/plain", "")
+        if picture := re.search(r'src="data:image/png;base64,([^"]+)"', html):
+            name = f"target-{len(pictures)}.png"
+            pictures[name] = {"image/png": picture[1]}
+            alt = " ".join(text.split()).replace("[", "(").replace("]", ")")
+            parts.append(f"![{alt}](attachment:{name})")
+        else:
+            parts.append(f"```\n{text.rstrip()}\n```")
+    if len(parts) == 1:
+        raise ValueError(f"a cell tagged target has no output; use --run:\n{cell.source}")
+    result = nbformat.v4.new_markdown_cell("\n\n".join(parts), id=f"{cell.id}-target")
+    if pictures:
+        result.attachments = nbformat.from_dict(pictures)
+    return result
+
+
+def run(path: Path) -> None:
+    """Run a source from top to bottom and save it with its outputs; stop where a cell fails."""
+    os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0", PYTHONPATH=str(OFFLINE))
+    notebook = nbformat.read(path, as_version=4)
+    options = {"record_timing": False, "coalesce_streams": True, "store_widget_state": False}
+    client = NotebookClient(notebook, timeout=SECONDS_PER_CELL, kernel_name="python3", **options)
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        sys.exit(f"{path.name} was not saved, because a cell failed:\n{error}")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    path.write_text(write(notebook), encoding="utf-8", newline="\n")
+
+
+def write(notebook: NotebookNode) -> str:
+    """A notebook as text, the same bytes for the same cells."""
+    notebook.nbformat_minor = 5
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    main()

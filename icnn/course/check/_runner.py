@@ -1,0 +1,366 @@
+"""Run an answer on a task's cases, compare, and say in words what is wrong.
+
+A task is data: cases, a reference, the typical mistakes as small wrong functions, and three hints.
+A wrong answer is explained by the first mistake that gives the same results on every case so far;
+if none does, by the first difference.
+"""
+
+from __future__ import annotations
+
+import copy
+import dis
+import inspect
+import linecache
+import re
+import sys
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from icnn.course.check._result import FAILED, NOT_ATTEMPTED, PASSED, Result
+from icnn.course.check._values import Unreadable, Values, close, differs, dtype_fits, read
+
+UNFINISHED = (
+    "Nothing to check yet. Write your answer where the function stops, then run this again."
+)
+_failures: Counter[str] = Counter()  # how often each task has failed in a row
+
+
+def call(function: Callable, *args: Any, **options: Any) -> Any:
+    """The plain way to use an answer."""
+    return function(*args, **options)
+
+
+def gradient(function: Callable, x: Tensor, *args: Any, **options: Any) -> Tensor:
+    """What arrives at x from the sum of the outputs: zeros if the answer cuts the graph."""
+    x.requires_grad_()
+    with torch.enable_grad():
+        output = function(x, *args, **options)
+    if not (isinstance(output, Tensor) and output.requires_grad):
+        return torch.zeros_like(x)
+    return torch.autograd.grad(output.sum(), x)[0]
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Numbers in [0, 1) that are the same every time; torch's own generator is left alone."""
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Arguments, what is special about them, and how the answer is used on them."""
+
+    about: str
+    args: tuple
+    options: dict = field(default_factory=dict)
+    use: Callable = call
+
+
+@dataclass(frozen=True)
+class Task:
+    """One exercise. Call it with your function.
+
+    Attributes:
+        signature: as the learner is to write it.
+        outputs: what is returned: a name in words → its shape in words.
+        reference: the right function.
+        cases: ordinary cases; together they must tell all mistakes apart.
+        edges: special cases, tried one by one after the ordinary ones; `about` says what they ask.
+        mistakes: (wrong function, what to tell somebody whose results are the same).
+        hints: a nudge, the idea, almost the code.
+        own: icnn's functions that would be the answer.
+        same_dtype: whether the task fixes the dtype; if not, more digits than asked for are fine.
+        look: optional, (got, wanted, case) → what is wrong, in words, or None.
+    """
+
+    signature: str
+    outputs: dict[str, str]
+    reference: Callable
+    cases: tuple[Case, ...]
+    edges: tuple[Case, ...]
+    mistakes: tuple[tuple[Callable, str], ...]
+    hints: tuple[str, str, str]
+    own: tuple[str, ...]
+    same_dtype: bool = False
+    look: Callable[[list[Tensor], list[Tensor], Case], str | None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the function that is asked for."""
+        return self.signature.split("(")[0]
+
+    def __repr__(self) -> str:
+        return f"check.{self.name}: call it with your own {self.signature}"
+
+    def __call__(self, answer: Callable) -> Result:
+        """Check an answer; never raises, except that an interrupt goes through."""
+        try:
+            with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                problem = _problem(self, answer)
+        except _Unfinished:
+            return Result(self.name, NOT_ATTEMPTED, UNFINISHED)
+        except Exception as error:  # an answer that no one thought of must not end in a traceback
+            problem = f"your function could not be checked ({type(error).__name__})"
+        if problem is None:
+            _failures.pop(self.name, None)
+            count = len(self.cases) + len(self.edges)
+            return Result(self.name, PASSED, f"Your function is right in all {count} cases.")
+        _failures[self.name] += 1
+        hint = self.hints[min(_failures[self.name], len(self.hints)) - 1]
+        return Result(self.name, FAILED, _sentence(problem), hint)
+
+
+class _Unfinished(Exception):
+    """The answer is still a stub."""
+
+
+@dataclass
+class _Trial:
+    """One function on one case: what it gave, or why it gave nothing."""
+
+    case: Case
+    values: Values | None = None
+    error: BaseException | None = None
+    changed: str | None = None  # an argument that was changed in place
+    borrowed: str | None = None  # icnn's own function that did the work
+
+    def agrees(self, other: _Trial) -> bool:
+        """The same results, or stopped by the same kind of error."""
+        if self.values is None or other.values is None:
+            return type(self.error) is type(other.error)
+        return close(self.values.outputs, other.values.outputs, strict=False)
+
+
+def _problem(task: Task, answer: Any) -> str | None:
+    """What is wrong with an answer, or None."""
+    if answer is None or answer is ... or _is_empty(answer):
+        raise _Unfinished
+    if not callable(answer):
+        call_it = f"check.{task.name}({task.name})"
+        return f"hand in the function itself, without parentheses behind it: {call_it}"
+    if misfit := _misfit(task, answer):
+        return misfit
+    trials, wanted = [], []
+    for stage in (task.cases, *((edge,) for edge in task.edges)):
+        for case in stage:
+            trials.append(_try(task, answer, case))
+            wanted.append(_try(task, task.reference, case).values.outputs)
+            if hard := _hard_problem(task, trials[-1]):
+                return hard
+        if not all(_is_right(task, *pair) for pair in zip(trials, wanted, strict=True)):
+            return _diagnosis(task, answer, trials, wanted)
+    return None
+
+
+def _try(task: Task, function: Callable, case: Case) -> _Trial:
+    args, options = copy.deepcopy((case.args, case.options))
+    trial = _Trial(case)
+    try:
+        with _watching(task.own) as seen:
+            returned = case.use(function, *args, **options)
+        if any(part is ... for part in (returned if type(returned) is tuple else (returned,))):
+            raise _Unfinished
+        trial.values = read(returned, len(task.outputs))
+    except (KeyboardInterrupt, _Unfinished):
+        raise
+    except BaseException as error:  # also SystemExit: nothing may stop the learner's notebook
+        if _says_unfinished(error):
+            raise _Unfinished from None
+        trial.error = error
+    trial.borrowed = seen[0] if seen else None
+    names = inspect.signature(task.reference).parameters
+    given = {**dict(zip(names, case.args, strict=False)), **case.options}
+    for (name, before), after in zip(given.items(), (*args, *options.values()), strict=True):
+        if isinstance(before, Tensor) and not _same(before, after):
+            trial.changed = name
+    return trial
+
+
+def _is_right(task: Task, trial: _Trial, wanted: list[Tensor]) -> bool:
+    if trial.values is None or not close(trial.values.outputs, wanted, strict=True):
+        return False
+    return all(
+        dtype_fits(kind, got, want, same=task.same_dtype)
+        for kind, got, want in zip(trial.values.kinds, trial.values.outputs, wanted, strict=True)
+    )
+
+
+# --- problems that are the same for every task ---------------------------------------------------
+
+
+def _misfit(task: Task, answer: Callable) -> str | None:
+    """Whether the answer cannot be called as the task asks."""
+    try:
+        signature = inspect.signature(answer)
+    except (TypeError, ValueError):
+        return None
+    try:
+        for case in (*task.cases, *task.edges):
+            signature.bind(*case.args, **case.options)
+    except TypeError as error:
+        return f"the function should be {task.signature}; yours does not fit: {error}"
+    return None
+
+
+def _hard_problem(task: Task, trial: _Trial) -> str | None:
+    if trial.borrowed:
+        return f"that is icnn's own {trial.borrowed} at work. It is right; now write it yourself"
+    if trial.changed:
+        return (
+            f"your function changes its argument {trial.changed} in place. Whoever called it still "
+            "needs the old values: make a new tensor (avoid +=, *=, x[...] = … and names that end "
+            "in _)"
+        )
+    return None
+
+
+@contextmanager
+def _watching(names: tuple[str, ...]) -> Iterator[list[str]]:
+    """Notes which of icnn's functions of these names run meanwhile, however they are reached."""
+    seen: list[str] = []
+
+    def watch(frame, event, _argument) -> None:
+        name = frame.f_code.co_qualname
+        if event == "call" and name in names and _module(frame).startswith("icnn."):
+            seen.append(name)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(before)
+
+
+def _is_empty(answer: Any) -> bool:
+    """A function whose body is only `...`, `pass` or a docstring."""
+    code = getattr(inspect.unwrap(answer) if callable(answer) else answer, "__code__", None)
+    if code is None:
+        return False
+    steps = [s for s in dis.get_instructions(code) if s.opname not in ("RESUME", "NOP", "CACHE")]
+    names = [step.opname for step in steps]
+    nothing = names in (["LOAD_CONST", "RETURN_VALUE"], ["RETURN_CONST"])
+    return nothing and steps[0].argval in (None, ...)
+
+
+def _says_unfinished(error: BaseException) -> bool:
+    """A `raise NotImplementedError` in the answer; torch raises the same for its own reasons."""
+    if not isinstance(error, NotImplementedError):
+        return False
+    step = _last_step(error)
+    by_hand = step.tb_frame.f_code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return by_hand and not _module(step.tb_frame).startswith("torch.")
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
+
+
+def _last_step(error: BaseException) -> TracebackType:
+    step = error.__traceback__
+    while step.tb_next:
+        step = step.tb_next
+    return step
+
+
+# --- what is wrong with the results --------------------------------------------------------------
+
+
+def _diagnosis(task: Task, answer: Any, trials: list[_Trial], wanted: list[list[Tensor]]) -> str:
+    """The mistake that explains all results so far, or else the first difference."""
+    pairs = list(zip(trials, wanted, strict=True))
+    if not all(t.values and close(t.values.outputs, w, strict=False) for t, w in pairs):
+        for function, message in task.mistakes:
+            if all(trial.agrees(_try(task, function, trial.case)) for trial in trials):
+                return message
+    trial, want = next(pair for pair in pairs if not _is_right(task, *pair))
+    if isinstance(trial.error, Unreadable):
+        return str(trial.error)
+    found = _stop(answer, trial.error) if trial.error else _difference(task, trial, want)
+    return f"for {trial.case.about}, {found}"
+
+
+def _difference(task: Task, trial: _Trial, wanted: list[Tensor]) -> str:
+    """The first output that is not as wanted, and how."""
+    for (name, shape), got, want in zip(
+        task.outputs.items(), trial.values.outputs, wanted, strict=True
+    ):
+        if got.shape != want.shape:
+            here = (
+                f"have the shape {shape}, here {tuple(want.shape)}"
+                if want.ndim
+                else "be one number"
+            )
+            return f"{name} should {here}; yours has the shape {tuple(got.shape)}"
+    if task.look and (seen := task.look(trial.values.outputs, wanted, trial.case)):
+        return seen
+    for name, kind, got, want in zip(
+        task.outputs, trial.values.kinds, trial.values.outputs, wanted, strict=True
+    ):
+        wrong = differs(got, want, strict=False)
+        if trial.case in task.cases and (factor := _factor(got, want)):
+            return f"{name}: each entry of yours is {factor:.4g} times what it should be"
+        if wrong.any():
+            place = tuple(wrong.nonzero()[0].tolist())
+            entry = f"entry {list(place)} of {name}" if place else name
+            return f"{entry} should be {number(want[place])}; yours is {number(got[place])}"
+        if not dtype_fits(kind, got, want, same=task.same_dtype):
+            return f"{name} should have the dtype {want.dtype}; yours is {got.dtype}"
+        if differs(got, want, strict=True).any():
+            return (
+                f"{name}: only the first digits are right. Either something is computed in fewer "
+                f"digits than {want.dtype} has (whole numbers become float32 when they are "
+                "divided), or a small number is added where none belongs"
+            )
+    raise AssertionError("no difference")
+
+
+def _factor(got: Tensor, want: Tensor) -> float | None:
+    """What a result has been multiplied by, if that is all that is wrong with it."""
+    ratios = (got.double() / want.double())[want != 0]
+    if len(ratios) < 2 or not ratios.isfinite().all():
+        return None
+    factor = float(ratios.median())
+    if abs(factor - 1) < 1e-2 or not close([got.double() / factor], [want.double()], strict=False):
+        return None
+    return factor
+
+
+def _stop(answer: Any, error: BaseException) -> str:
+    """Where an answer stopped, and what Python said, without a traceback."""
+    text = (str(error).strip().splitlines() or [""])[0][:200]
+    said = type(error).__name__ + (f": {text}" if text else "")
+    file = getattr(getattr(inspect.unwrap(answer), "__code__", None), "co_filename", None)
+    steps = [step for step in traceback.extract_tb(error.__traceback__) if step.filename == file]
+    line = linecache.getline(file, steps[-1].lineno).strip() if steps else ""
+    where = f" at the line “{line}”" if line else ""
+    return f"your function stops{where} with {said}"
+
+
+def number(value: Tensor) -> str:
+    """One entry of a tensor, for a message."""
+    return f"{value.item() + 0.0:.4g}" if value.is_floating_point() else str(value.item())
+
+
+def _sentence(text: str) -> str:
+    """With a capital and a full stop; symbols such as p(x) and τ stay small."""
+    starts_with_word = re.match(r"(a|[a-z]{2,})[ ,]", text)
+    end = "" if text[-1] in ".?" else "."
+    return (text[0].upper() if starts_with_word else text[0]) + text[1:] + end
+
+
+def _same(before: Tensor, after: Tensor) -> bool:
+    return before.shape == after.shape and bool(
+        torch.isclose(
+            before.double(), after.detach().double(), rtol=0, atol=0, equal_nan=True
+        ).all()
+    )

@@ -1,0 +1,364 @@
+"""Exercises 6: dead filters, selectivity, and how far a peak moves."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+import icnn
+from icnn.course.check._runner import Case, Task, number, random
+from icnn.course.check.measuring import SHARED_ORDER, WRONG_IMAGES, top_images
+
+# --- dead filters --------------------------------------------------------------------------------
+
+
+def _some_dead(n: int, filters: int, size: int, *, seed: int) -> Tensor:
+    """Maps in which every third filter is dead, and every third sleeps on all images but one."""
+    x = random(n, filters, size, size, seed=seed) - 0.3
+    x[:, ::3] = -x[:, ::3].abs()
+    x[1:, 1::3] = 0.0
+    return x
+
+
+def _tiny() -> Tensor:
+    x = torch.zeros(2, 2, 3, 3, dtype=torch.float64)
+    x[1, 0, 2, 2] = 1e-12
+    return x
+
+
+dead_filters = Task(
+    signature="dead_filters(maps)",
+    outputs={"the result": "(C,)"},
+    reference=icnn.dead_filters,
+    cases=(
+        Case("five images, seven filters and 4×4 maps", (_some_dead(5, 7, 4, seed=131),)),
+        Case(
+            "the worked example",
+            (torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.7]])[:, :, None, None] * torch.eye(2),),
+        ),
+        Case("three images and four filters", (_some_dead(3, 4, 5, seed=132).relu(),)),
+    ),
+    edges=(
+        Case("a filter that is above 0 by very little, once, and so is alive", (_tiny(),)),
+        Case(
+            "maps whose values add up to a negative number although some are above 0",
+            (torch.tensor([[[[1.0, -9.0], [-9.0, -9.0]]]]),),
+        ),
+        Case(
+            "a batch of one image with maps of one unit",
+            (torch.tensor([0.0, 2.0]).view(1, 2, 1, 1),),
+        ),
+        Case("maps in half precision", (_some_dead(4, 6, 3, seed=133).half(),)),
+    ),
+    mistakes=(
+        (
+            lambda x: ~(x <= 0).all((0, 2, 3)),
+            "true should stand for a dead filter; yours is true for those that are alive",
+        ),
+        (
+            lambda x: (x <= 0).all((2, 3)).any(0),
+            "a filter is dead if it is silent on every image; yours counts those that are "
+            "silent on some image",
+        ),
+        (
+            lambda x: (x <= 0).any((0, 2, 3)),
+            "a filter is dead if no unit is above 0; yours counts those where some unit is not",
+        ),
+        (
+            lambda x: (x == 0).all((0, 2, 3)),
+            "a filter below 0 is dead, too; yours only counts those that are exactly 0",
+        ),
+        (
+            lambda x: (x < 0).all((0, 2, 3)),
+            "a filter that is 0 everywhere is dead; yours asks for less than 0",
+        ),
+        (
+            lambda x: (x <= 0).all((2, 3)),
+            "one answer for each filter is wanted, over all images, (C,); yours is one for each "
+            "map, (N, C)",
+        ),
+        (
+            lambda x: (x <= 0).all((1, 2, 3)),
+            "the answer is about filters, axis 1; yours is about images, axis 0",
+        ),
+        (
+            lambda x: (x[0] <= 0).all((1, 2)),
+            "all images count; yours looks at the first image only",
+        ),
+        (
+            lambda x: (x <= 0).all((0, 2, 3)).nonzero()[:, 0],
+            "one true or false for each filter is wanted; yours are the numbers of the dead ones",
+        ),
+        (
+            lambda x: (x <= 0).all((0, 2, 3)).sum(),
+            "one true or false for each filter is wanted; yours is how many are dead",
+        ),
+        (
+            lambda x: x.sum((0, 2, 3)) <= 0,
+            "one unit above 0 is enough to be alive; yours adds up all values, where negative ones "
+            "can hide it",
+        ),
+        (
+            lambda x: x.amax((0, 2, 3)) < 1e-3,
+            "any value above 0 counts, however small; yours has a threshold",
+        ),
+    ),
+    hints=(
+        "Say it as “no unit of no image is above 0”. Which axes does that sum up?",
+        "maps > 0 is a table of true and false; any and all take several axes at once.",
+        "return ~(maps > 0).any(...), or amax(...) <= 0, over all axes but that of the filters.",
+    ),
+    own=("dead_filters", "live_filters"),
+)
+
+
+# --- selectivity ---------------------------------------------------------------------------------
+
+
+def _selectivity(
+    maps,
+    labels,
+    *,
+    level=lambda x: x.mean((2, 3)),
+    average=lambda own: own.mean(0),
+    value=lambda table: table.amax(0) / table.sum(0),
+):
+    strength = level(maps)
+    table = torch.stack([average(strength[labels == k]) for k in labels.unique()])
+    return value(table)
+
+
+def _look_at_selectivity(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+    least = 1 / len(case.args[1].unique())
+    outside = (got[0] < least - 1e-4) | (got[0] > 1 + 1e-4)
+    if not outside.any():
+        return None
+    return (
+        f"the share of the best category should lie between 1/K = {least:.3g} "
+        f"and 1; yours is {number(got[0][outside][0])}"
+    )
+
+
+def _of_all_labels(maps, labels):
+    """A table with a row for every number up to the largest label."""
+    rows = [maps[labels == k].mean((0, 2, 3)) for k in range(int(labels.max()) + 1)]
+    table = torch.stack(rows)
+    return table.amax(0) / table.sum(0)
+
+
+LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 0, 2, 0])
+LEVELS = torch.tensor([5.0, 3.0, 2.0])[:, None, None, None].expand(3, 1, 2, 2).clone()
+
+category_selectivity = Task(
+    signature="category_selectivity(maps, labels)",
+    outputs={"the selectivity": "(C,)"},
+    reference=icnn.category_selectivity,
+    cases=(
+        Case("nine images of three categories", (random(9, 4, 3, 3, seed=141) ** 3, LABELS)),
+        Case("the worked example", (LEVELS, torch.arange(3))),
+        Case("labels in another order", (random(9, 2, 4, 4, seed=142) ** 5, 2 - LABELS.flip(0))),
+    ),
+    edges=(
+        Case(
+            "labels 1, 4 and 7, where only the categories that occur count",
+            (random(9, 3, 3, 3, seed=143) ** 3, 3 * LABELS + 1),
+        ),
+        Case(
+            "a filter that never fires, where NaN is right",
+            (random(9, 3, 3, 3, seed=144) * torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1), LABELS),
+        ),
+        Case(
+            "images of a single category, where 1 is right",
+            (random(4, 2, 3, 3, seed=145), torch.full((4,), 2)),
+        ),
+        Case("maps in float32", (random(9, 4, 3, 3, seed=141).float(), LABELS)),
+    ),
+    mistakes=(
+        (
+            partial(_selectivity, average=lambda own: own.sum(0)),
+            "each category should count by the mean over its images; yours adds them up, which "
+            "favours categories with many images",
+        ),
+        (
+            partial(_selectivity, value=lambda table: table.amax(0)),
+            "the largest category mean should be divided by the sum of all; yours is not divided",
+        ),
+        (
+            partial(_selectivity, value=lambda table: table.amax(0) / table.mean(0)),
+            "the largest category mean should be divided by the sum of all; yours by their mean",
+        ),
+        (
+            partial(
+                _selectivity, value=lambda table: table.amax(0) / (table.sum(0) - table.amax(0))
+            ),
+            "the sum in the denominator includes the largest category; yours leaves it out",
+        ),
+        (
+            partial(_selectivity, value=lambda table: table.amin(0) / table.sum(0)),
+            "the share of the largest category is wanted; yours is that of the smallest",
+        ),
+        (
+            partial(_selectivity, value=lambda table: 1 - table.amax(0) / table.sum(0)),
+            "the share of the own category is wanted; yours is the share of all others",
+        ),
+        (
+            partial(_selectivity, value=lambda table: table.softmax(0).amax(0)),
+            "the share is a plain division by the sum; yours is a softmax",
+        ),
+        (
+            partial(_selectivity, value=lambda table: table.argmax(0)),
+            "the share of the largest category is wanted; yours is its number",
+        ),
+        (
+            partial(_selectivity, value=lambda table: table.T / table.sum(0)[:, None]),
+            "only the share of the largest category is wanted, (C,); yours are the shares of all",
+        ),
+        (
+            partial(_selectivity, value=lambda table: table.amax(1) / table.sum(1)),
+            "maximum and sum should go over the categories; yours go over the filters",
+        ),
+        (
+            partial(_selectivity, level=lambda x: x.amax((2, 3))),
+            "activation is the mean over all units; yours takes the peak of each map",
+        ),
+        (
+            partial(_selectivity, average=lambda own: own.amax(0)),
+            "a category should count by the mean over its images; yours takes the strongest one",
+        ),
+        (
+            lambda maps, labels: maps.mean((2, 3)).amax(0) / maps.mean((2, 3)).sum(0),
+            "images of one category should be averaged first; yours compares single images",
+        ),
+        (
+            _of_all_labels,
+            "only the categories that occur count; yours takes every number up to the largest "
+            "label, and the mean of no images is NaN",
+        ),
+        (
+            partial(_selectivity, value=lambda table: (table.amax(0) / table.sum(0)).nan_to_num(0)),
+            "for a filter that never fires there is no share, 0/0, so NaN is right; yours says 0",
+        ),
+    ),
+    hints=(
+        "You have written such a table, categories against filters, in exercises 4.",
+        "Means over units first, then one mean for each label in labels.unique(), stacked. Then a "
+        "maximum and a sum along the categories.",
+        "table = torch.stack([level[labels == k].mean(...) for k in labels.unique()]); "
+        "table.amax(...) / ...",
+    ),
+    own=("category_selectivity",),
+    same_dtype=True,
+    look=_look_at_selectivity,
+)
+
+
+# --- how far a peak moves ------------------------------------------------------------------------
+
+
+def _spread(
+    points,
+    scores,
+    *,
+    top=100,
+    choose=top_images,
+    value=lambda places: places.var(0).sum().sqrt(),
+    finish=lambda values: torch.stack(values),
+):
+    everywhere = torch.ones(len(points), dtype=torch.bool)
+    return finish(
+        [value(points[choose(scores[:, f], everywhere, top), f]) for f in range(points.shape[1])]
+    )
+
+
+THREE = torch.tensor([[10.0, 10.0], [20.0, 20.0], [30.0, 10.0]])[:, None]
+
+
+def _walk(n: int, filters: int, *, seed: int, dtype: torch.dtype = torch.float64) -> tuple:
+    places = torch.tensor([60.0, 30.0]) * random(n, filters, 2, seed=seed)
+    return places.to(dtype), random(n, filters, seed=seed + 1).to(dtype)
+
+
+peak_spread = Task(
+    signature="peak_spread(points, scores, *, top=100)",
+    outputs={"the spread": "(C,)"},
+    reference=icnn.peak_spread,
+    cases=(
+        Case("nine images, three filters and top = 4", _walk(9, 3, seed=151), {"top": 4}),
+        Case("the worked example", (THREE, torch.ones(3, 1))),
+        Case("twelve images, two filters and top = 6", _walk(12, 2, seed=153), {"top": 6}),
+    ),
+    edges=(
+        Case("more images wanted than there are", _walk(5, 2, seed=155)),
+        Case(
+            "a filter that is stuck in one place, where 0 is right",
+            (torch.full((4, 2, 2), 3.0), random(4, 2, seed=157, dtype=torch.float32)),
+        ),
+        Case("a batch of one image, where NaN is right", _walk(1, 2, seed=158)),
+        Case("top = 1, where NaN is right", _walk(5, 2, seed=160), {"top": 1}),
+        Case("coordinates in float32", _walk(8, 3, seed=162, dtype=torch.float32), {"top": 5}),
+    ),
+    mistakes=(
+        *((partial(_spread, choose=choose), text) for choose, text in WRONG_IMAGES),
+        (
+            lambda points, scores, top=100: _spread(
+                points, scores[:, :1].expand_as(scores), top=top
+            ),
+            SHARED_ORDER,
+        ),
+        (
+            partial(_spread, value=lambda places: places.var(0, correction=0).sum().sqrt()),
+            "the variances should divide by N − 1; yours divide by N",
+        ),
+        (
+            partial(_spread, value=lambda places: places.std(0).sum()),
+            "variances may be added, standard deviations not; yours adds two standard deviations",
+        ),
+        (
+            partial(_spread, value=lambda places: places.var(0).sum()),
+            "at the end comes a root, so that the result is in pixels; yours is in pixels²",
+        ),
+        (
+            partial(_spread, value=lambda places: places.var(0).mean().sqrt()),
+            "the variances of rows and columns should be added; yours are averaged",
+        ),
+        (
+            partial(_spread, value=lambda places: places.std()),
+            "rows and columns have a mean each; yours takes one deviation over both together",
+        ),
+        (
+            partial(_spread, value=lambda places: places.std(0)[0]),
+            "rows and columns both count; yours uses the rows only",
+        ),
+        (
+            partial(_spread, value=lambda places: places.std(0)[1]),
+            "rows and columns both count; yours uses the columns only",
+        ),
+        (
+            partial(_spread, value=lambda places: (places - places.mean(0)).norm(dim=1).mean()),
+            "the spread is the root of the summed variances; yours is the mean distance from the "
+            "centre",
+        ),
+        (
+            partial(_spread, value=lambda places: places.norm(dim=1).std()),
+            "rows and columns vary separately; yours is the deviation of the distance from the "
+            "corner (0, 0)",
+        ),
+        (
+            partial(_spread, finish=lambda values: torch.stack(values).mean()),
+            "each filter should get its own number, (C,); yours is the mean over the filters",
+        ),
+        (
+            partial(_spread, value=lambda places: places.std(0)),
+            "each filter should get one number; yours are two, one for rows and one for columns",
+        ),
+    ),
+    hints=(
+        "Each filter has top images of its own.",
+        "argsort along the images gives, for each filter, an order; gather or a loop over the "
+        "filters picks the points. Variances may be added, standard deviations not.",
+        "best = scores[:, c].argsort(descending=True)[...]; points[best, c].var(...).sum() ** ...",
+    ),
+    own=("peak_spread", "_on_top_images"),
+)

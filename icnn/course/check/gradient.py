@@ -1,0 +1,484 @@
+"""Exercises 3: the filter loss, its exact gradient, and equation 4."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor
+
+import icnn
+from icnn.course.check._runner import Case, Task, gradient, number, random
+from icnn.course.check.information import THIRDS, WORKED_SCORES, distribution, scores
+
+# --- the filter loss -----------------------------------------------------------------------------
+
+
+def _loss(
+    x,
+    *,
+    sharpness=None,
+    scale=None,
+    beta=4.0,
+    gain=lambda sharpness, scale, tau: (sharpness / scale / tau)[:, None],
+    tau=lambda n: 0.5 / n**2,
+    information=icnn.mutual_information,
+    finish=lambda information: -information.mean(),
+):
+    n = x.shape[-1]
+    scores = icnn.fitness(x, icnn.part_templates(n, beta=beta, dtype=x.dtype))
+    if sharpness is not None:
+        scores = scores * gain(sharpness, scale, tau(n))
+    return finish(information(scores, icnn.template_prior(n, dtype=x.dtype)))
+
+
+def _frozen(scores, prior):
+    """The right value, with a constant Z_T in its gradient. (A constant p(x) would do no harm.)"""
+    log_p = scores - scores.logsumexp(0).detach()
+    log_x = (prior.log() + log_p).logsumexp(-1, keepdim=True)
+    return (prior * log_p.exp() * (log_p - log_x)).sum((0, 2))
+
+
+TINY = torch.tensor([[[2.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]).double()[:, None]
+
+
+def _scaled(sharpness: float, *scale: float, **options) -> dict:
+    return {"sharpness": sharpness, "scale": torch.tensor(scale, dtype=torch.float64), **options}
+
+
+filter_loss = Task(
+    signature="filter_loss(x, *, sharpness=None, scale=None, beta=4.0)",
+    outputs={"the loss": "()"},
+    reference=icnn.filter_loss,
+    cases=(
+        Case("the paper's constants and 3×3 maps", (5 * random(3, 2, 3, 3, seed=1),)),
+        Case(
+            "sharpness 3, two filters with scales 0.7 and 1.3, and β = 2",
+            (random(3, 2, 3, 3, seed=2),),
+            _scaled(3.0, 0.7, 1.3, beta=2.0),
+        ),
+        Case(
+            "two maps of one unit from two filters with scales 0.5 and 2",
+            (random(2, 2, 1, 1, seed=3),),
+            _scaled(2.0, 0.5, 2.0),
+        ),
+        Case("`tiny` with sharpness 2, scale 1.5 and β = 1", (TINY,), _scaled(2.0, 1.5, beta=1.0)),
+        Case(
+            "four images, three filters and 5×5 maps",
+            (random(4, 3, 5, 5, seed=4),),
+            _scaled(0.5, 0.4, 1.0, 1.7),
+        ),
+        Case("`tiny` with the paper's constants and β = 1", (TINY,), {"beta": 1.0}),
+    ),
+    edges=(
+        Case("a batch of one image, which tells nothing", (random(1, 2, 3, 3, seed=5),)),
+        Case(
+            "maps in float32",
+            (random(4, 2, 4, 4, seed=6).float(),),
+            {"sharpness": 2.0, "scale": torch.tensor([0.5, 1.5])},
+        ),
+        Case(
+            "the gradient, which should reach x exactly",
+            (random(4, 2, 3, 3, seed=7),),
+            _scaled(2.0, 0.7, 1.3),
+            gradient,
+        ),
+    ),
+    mistakes=(
+        (
+            partial(_loss, finish=lambda information: information.mean()),
+            "a loss goes down when the information goes up; yours has the sign of the information",
+        ),
+        (
+            partial(_loss, finish=lambda information: -information.sum()),
+            "the loss should be the mean over the filters; yours is the sum",
+        ),
+        (
+            partial(_loss, finish=lambda information: -information),
+            "the loss should be one number, the mean over the filters; yours is one number each",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: 1),
+            "with sharpness and scale the fitness should change; yours is always the one with the "
+            "paper's constants",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: (sharpness / scale)[:, None]),
+            "the scaled fitness takes T/τ, templates with a peak of 1; in yours the division by τ "
+            "is missing",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: (sharpness / scale * tau)[:, None]),
+            "the scaled fitness takes T/τ; yours multiplies by τ instead of dividing",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: (sharpness * scale / tau)[:, None]),
+            "the scaled fitness takes x/scale; yours multiplies by the scale instead of dividing",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: (1 / scale / tau)[:, None]),
+            "the scaled fitness should be multiplied by the sharpness; yours does not use it",
+        ),
+        (
+            partial(
+                _loss, gain=lambda sharpness, scale, tau: (1 / sharpness / scale / tau)[:, None]
+            ),
+            "the fitness should be multiplied by the sharpness; yours is divided by it",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: sharpness / tau),
+            "the scaled fitness takes x/scale; yours does not use the scale",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: sharpness / scale.mean() / tau),
+            "each filter should be divided by its own scale; yours uses the mean of all scales",
+        ),
+        (
+            partial(_loss, gain=lambda sharpness, scale, tau: sharpness / scale / tau),
+            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
+            "templates: give it one more axis, behind",
+        ),
+        (
+            partial(
+                _loss, gain=lambda sharpness, scale, tau: (sharpness / scale / tau)[:, None, None]
+            ),
+            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
+            "images: give it one more axis behind, not two",
+        ),
+        (
+            partial(_loss, tau=lambda n: 0.5 / n),
+            "τ should be 0.5/n², with n the side of the map; yours is 0.5/n",
+        ),
+        (
+            lambda x, sharpness=None, scale=None, beta=4.0: _loss(
+                x, sharpness=sharpness, scale=scale
+            ),
+            "β should go to the templates; yours are the same for every β",
+        ),
+        (
+            lambda x, beta=4.0, **options: _loss(
+                x * icnn.part_mask(x, beta=beta), beta=beta, **options
+            ),
+            "the loss looks at the maps before the mask; yours masks them first",
+        ),
+        (
+            partial(_loss, finish=lambda information: -information.mean().detach()),
+            "the value is right, but no gradient reaches x, so nothing could be learned: no "
+            "detach, item, NumPy or float on the way",
+        ),
+        (
+            partial(_loss, information=_frozen),
+            "the value is right, but not its gradient: in yours Z_T is a constant, as in the "
+            "paper's equation 4",
+        ),
+    ),
+    hints=(
+        "The fitnesses with the paper's τ are there already, and a fitness is linear in x and T.",
+        "Dividing x by the scale and T by τ is dividing the fitness by both. The fitness has the "
+        "axes (N, C, T), and the scale has only C.",
+        "scores = sharpness * scores / (scale[..., None] * tau), with tau from the side of a map.",
+    ),
+    own=("filter_loss", "_information"),
+)
+
+
+# --- its exact gradient --------------------------------------------------------------------------
+
+
+def _by_autograd(fitness, prior):
+    """∂ΣMI/∂fitness, from the readable reference."""
+    fitness = fitness.detach().requires_grad_()
+    with torch.enable_grad():
+        total = icnn.mutual_information(fitness, prior).sum()
+    return torch.autograd.grad(total, fitness)[0]
+
+
+def _slope(
+    fitness,
+    prior,
+    *,
+    normalise=lambda s: s.log_softmax(0),
+    marginal=lambda log_p, prior: (prior.log() + log_p).logsumexp(-1, keepdim=True),
+    typical=lambda p, surprise, prior: (p * surprise).sum(0),
+    finish=lambda prior, p, change: prior * p * change,
+):
+    log_p = normalise(fitness)
+    p, surprise = log_p.exp(), log_p - marginal(log_p, prior)
+    return finish(prior, p, surprise - typical(p, surprise, prior))
+
+
+def _look_at_slope(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+    total = got[0].sum(0)
+    wrong = total.abs() > 1e-4
+    if not wrong.any():
+        return None
+    return (
+        "the gradients of one template should sum to 0 over the images: if one gains, others lose; "
+        f"yours sum to {number(total[wrong][0])}"
+    )
+
+
+score_gradient = Task(
+    signature="score_gradient(fitness, prior)",
+    outputs={"the gradient": "(N, C, T)"},
+    reference=_by_autograd,
+    cases=(
+        Case(
+            "four images, two filters and five templates",
+            (scores(4, 2, 5, seed=21), distribution(5, seed=22)),
+        ),
+        Case("the worked example", (WORKED_SCORES, THIRDS)),
+        Case(
+            "three images, four filters and ten templates",
+            (scores(3, 4, 10, seed=23), distribution(10, seed=24)),
+        ),
+    ),
+    edges=(
+        Case(
+            "a batch of one image, where nothing can be gained",
+            (scores(1, 2, 5, seed=25), distribution(5, seed=26)),
+        ),
+        Case(
+            "fitnesses in float32",
+            (scores(4, 3, 5, seed=21).float(), distribution(5, seed=22, dtype=torch.float32)),
+        ),
+    ),
+    mistakes=(
+        (
+            partial(_slope, typical=lambda p, surprise, prior: 0),
+            "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, as in yours, Z_T and p(x) are "
+            "frozen",
+        ),
+        (
+            partial(_slope, typical=lambda p, surprise, prior: surprise.mean(0)),
+            "the mean of ℓ that is taken off should be weighted by p(x|T); yours counts all images "
+            "alike",
+        ),
+        (
+            partial(
+                _slope,
+                typical=lambda p, surprise, prior: (prior * p * surprise).sum((0, 2), keepdim=True),
+            ),
+            "what is taken off ℓ should be a mean for each template; yours is the mutual "
+            "information, over all templates",
+        ),
+        (
+            partial(
+                _slope, typical=lambda p, surprise, prior: (prior * surprise).sum(2, keepdim=True)
+            ),
+            "the mean of ℓ should go over the images; yours goes over the templates",
+        ),
+        (
+            partial(_slope, finish=lambda prior, p, change: p * change),
+            "the factor p(T) is missing in front of yours",
+        ),
+        (
+            partial(_slope, finish=lambda prior, p, change: prior * change),
+            "the factor p(x|T) is missing in front of yours",
+        ),
+        (
+            partial(_slope, finish=lambda prior, p, change: -prior * p * change),
+            "the gradient should be that of the information; yours has the opposite sign, that of "
+            "the loss",
+        ),
+        (
+            partial(_slope, finish=lambda prior, p, change: prior * p * change / p.shape[1]),
+            "the filters are added up, not averaged; yours is divided by C",
+        ),
+        (
+            partial(_slope, normalise=lambda s: s.log_softmax(2)),
+            "Z_T should sum over the images (axis 0); yours sums over the templates",
+        ),
+        (
+            partial(_slope, marginal=lambda log_p, prior: 0),
+            "ℓ should be ln p(x|T)/p(x); in yours p(x) is missing",
+        ),
+        (
+            partial(_slope, marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log()),
+            "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
+        ),
+        (
+            partial(_slope, finish=lambda prior, p, change: prior * p * change / math.log(2)),
+            "the logarithm should be the natural one; yours is log₂",
+        ),
+        (
+            partial(_slope, finish=lambda prior, p, change: (prior * p * change).sum(1)),
+            "each filter should keep a gradient of its own, (N, C, T); yours adds them up",
+        ),
+    ),
+    hints=(
+        "Write down ℓ first; you have computed both of its halves in exercises 2.",
+        "The mean that is taken off is one number for each template and filter: a sum over the "
+        "images of p(x|T)·ℓ, with keepdim=True.",
+        "p = fitness.softmax(...); ell = p.log() - (prior * p).sum(..., keepdim=True).log(); "
+        "return prior * p * (ell - (...).sum(0, keepdim=True)).",
+    ),
+    own=("_information", "filter_loss"),
+    look=_look_at_slope,
+)
+
+
+# --- equation 4 ----------------------------------------------------------------------------------
+
+
+def _paper(
+    x,
+    is_target,
+    *,
+    beta=4.0,
+    tau=None,
+    peak=lambda x, scores: x.flatten(-2).argmax(-1),
+    choose=lambda is_target, peak, last: torch.where(is_target, peak, last),
+    normalise=lambda s: s.log_softmax(0),
+    weight=lambda prior, log_p, log_x: prior * log_p.exp() * (log_p - log_x),
+    finish=lambda gradient: -gradient / gradient.shape[1],
+):
+    n = x.shape[-1]
+    templates = icnn.part_templates(n, beta=beta, dtype=x.dtype)
+    prior = icnn.template_prior(n, dtype=x.dtype)
+    scores = icnn.fitness(x, templates)
+    wanted = choose(is_target, peak(x, scores), n * n)
+    log_p = normalise(scores)
+    log_x = (prior.log() + log_p).logsumexp(-1)
+    own = log_p.gather(-1, wanted[..., None])[..., 0]
+    shapes = icnn.part_templates(n, beta=beta, tau=tau, dtype=x.dtype)
+    return finish(weight(prior[wanted], own, log_x)[..., None, None] * shapes[wanted])
+
+
+def _exact(x, is_target, *, beta=4.0):
+    return gradient(icnn.filter_loss, x.detach().clone(), beta=beta)
+
+
+def _all_frozen(x, is_target, *, beta=4.0):
+    templates = icnn.part_templates(x.shape[-1], beta=beta, dtype=x.dtype)
+    prior = icnn.template_prior(x.shape[-1], dtype=x.dtype)
+    log_p = icnn.fitness(x, templates).log_softmax(0)
+    surprise = log_p - (prior.log() + log_p).logsumexp(-1, keepdim=True)
+    return -torch.einsum("bct,tij->bcij", prior * log_p.exp() * surprise, templates) / x.shape[1]
+
+
+MIXED = torch.tensor([[True, False, True], [False, False, True], [True, True, False]])
+
+paper_gradient = Task(
+    signature="paper_gradient(x, is_target, *, beta=4.0)",
+    outputs={"the gradient": "(N, C, n, n)"},
+    reference=icnn.paper_gradient,
+    cases=(
+        Case(
+            "three images, two filters, 3×3 maps and β = 2",
+            (4 * random(3, 2, 3, 3, seed=31), MIXED[:, :2]),
+            {"beta": 2.0},
+        ),
+        Case("`tiny` and β = 1", (TINY, torch.tensor([[True], [False]])), {"beta": 1.0}),
+        Case(
+            "three images, three filters and 4×4 maps",
+            (4 * random(3, 3, 4, 4, seed=32), MIXED),
+            {"beta": 1.5},
+        ),
+        Case("5×5 maps and the usual β", (4 * random(3, 3, 5, 5, seed=33), ~MIXED)),
+    ),
+    edges=(
+        Case(
+            "a batch without any image of the category",
+            (4 * random(4, 2, 3, 3, seed=34), torch.zeros(4, 2, dtype=torch.bool)),
+        ),
+        Case(
+            "a batch of one image, where p(x|T) and p(x) are both 1",
+            (random(1, 2, 3, 3, seed=35), torch.tensor([[True, False]])),
+        ),
+        Case(
+            "maps in float32",
+            (20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
+        ),
+    ),
+    mistakes=(
+        (
+            partial(_paper, finish=lambda gradient: gradient / gradient.shape[1]),
+            "the result should have the sign of the loss, to descend; yours has the sign of the "
+            "information, as equation 4 is printed",
+        ),
+        (
+            partial(_paper, finish=lambda gradient: -gradient),
+            "filter_loss is a mean over the filters, so its gradient is divided by C; yours is not",
+        ),
+        (
+            partial(_paper, finish=lambda gradient: -gradient / gradient.shape[0]),
+            "the result should be divided by the number of filters C; yours is divided by the "
+            "number of images N",
+        ),
+        (
+            partial(
+                _paper, choose=lambda is_target, peak, last: torch.where(is_target, last, peak)
+            ),
+            "images of the category take the template at their peak, all others T⁻; yours are the "
+            "other way round",
+        ),
+        (
+            partial(_paper, choose=lambda is_target, peak, last: peak),
+            "images of another category should take T⁻; in yours all images take the template at "
+            "their peak",
+        ),
+        (
+            partial(_paper, choose=lambda is_target, peak, last: torch.full_like(peak, last)),
+            "images of the category should take the template at their peak; in yours all take T⁻",
+        ),
+        (
+            partial(_paper, peak=lambda x, scores: scores[..., :-1].argmax(-1)),
+            "the template should be the one at the map's peak, argmax x; yours is the best-fitting "
+            "one",
+        ),
+        (
+            partial(_paper, peak=lambda x, scores: x.mT.flatten(-2).argmax(-1)),
+            "template r·n + c has its peak at row r and column c; in yours rows and columns are "
+            "swapped",
+        ),
+        (
+            partial(_paper, normalise=lambda s: s.log_softmax(2)),
+            "Z_T should sum over the images (axis 0); yours sums over the templates",
+        ),
+        (
+            partial(_paper, weight=lambda prior, log_p, log_x: log_p.exp() * (log_p - log_x)),
+            "the factor p(T) of the chosen template is missing in yours",
+        ),
+        (
+            partial(_paper, weight=lambda prior, log_p, log_x: prior * (log_p - log_x)),
+            "the factor p(x|T) of the chosen template is missing in yours",
+        ),
+        (
+            partial(_paper, weight=lambda prior, log_p, log_x: prior * log_p.exp()),
+            "the factor ln p(x|T)/p(x) is missing in yours",
+        ),
+        (
+            partial(_paper, weight=lambda prior, log_p, log_x: prior * log_p.exp() * log_p),
+            "the logarithm should be of p(x|T)/p(x); in yours p(x) is missing",
+        ),
+        (
+            partial(_paper, tau=1.0),
+            "the template at the end should have the paper's τ as well; yours has a peak of 1",
+        ),
+        (
+            lambda x, is_target, beta=4.0: _paper(x, is_target),
+            "β should go to the templates; yours are the same for every β",
+        ),
+        (
+            _exact,
+            "that is the exact gradient, of all templates and nothing frozen; equation 4 keeps one "
+            "template for each map",
+        ),
+        (
+            _all_frozen,
+            "equation 4 keeps one template for each map; yours freezes Z_T and p(x), but adds up "
+            "all templates",
+        ),
+    ),
+    hints=(
+        "For every map you need the index of one template; n·n is the last one, T⁻.",
+        "torch.where(is_target, peak, n·n) chooses. Then gather picks ln p(x|T) of that template, "
+        "and templates[chosen] gives its shape for every map.",
+        "w = prior[chosen] * log_own.exp() * (log_own - log_x), and the result is "
+        "-w[..., None, None] * templates[...] / C.",
+    ),
+    own=("paper_gradient",),
+    same_dtype=True,
+)

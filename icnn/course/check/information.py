@@ -1,0 +1,492 @@
+"""Exercises 2: fitness, mutual information, and equation 5."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import torch
+from torch import Tensor
+
+import icnn
+from icnn.course.check._runner import Case, Task, number, random
+
+
+def distribution(size: int, *, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """A prior that is not uniform."""
+    prior = 0.2 + random(size, seed=seed)
+    return (prior / prior.sum()).to(dtype)
+
+
+def scores(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Fitnesses between −3 and 3."""
+    return (6 * random(*shape, seed=seed) - 3).to(dtype)
+
+
+# --- the fitness ---------------------------------------------------------------------------------
+
+
+def _signed(*shape: int, seed: int) -> Tensor:
+    return 2 * random(*shape, seed=seed) - 1
+
+
+def _fitness(x, templates):
+    return torch.einsum("bcij,tij->bct", x, templates)
+
+
+fitness = Task(
+    signature="fitness(x, templates)",
+    outputs={"the fitness": "(N, C, n²+1)"},
+    reference=icnn.fitness,
+    cases=(
+        Case(
+            "three images, two filters and 4×4 maps",
+            (random(3, 2, 4, 4), _signed(17, 4, 4, seed=1)),
+        ),
+        Case(
+            "maps of 3×3 units and real templates",
+            (random(2, 4, 3, 3, seed=2), icnn.part_templates(3, dtype=torch.float64)),
+        ),
+        Case("maps with negative values", (_signed(4, 3, 2, 2, seed=3), _signed(5, 2, 2, seed=4))),
+    ),
+    edges=(
+        Case(
+            "a batch of one image with one filter",
+            (random(1, 1, 5, 5, seed=5), _signed(26, 5, 5, seed=6)),
+        ),
+        Case("maps of one unit", (random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8))),
+        Case("maps in float32", (random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float())),
+    ),
+    mistakes=(
+        (
+            lambda x, t: _fitness(x, t.mT),
+            "unit (i, j) of the map belongs to unit (i, j) of the template; yours pairs it with "
+            "(j, i), as the trace of a matrix product does",
+        ),
+        (
+            lambda x, t: _fitness(x, t) / t[0].numel(),
+            "the fitness is the sum over the n² units; yours is their mean",
+        ),
+        (
+            lambda x, t: _fitness(x.relu(), t),
+            "the fitness takes the map as it is; yours cuts off what is negative",
+        ),
+        (
+            lambda x, t: _fitness(x, t.relu()),
+            "the negative part of a template counts, too: that is what punishes activation in the "
+            "wrong place; yours cuts it off",
+        ),
+        (
+            lambda x, t: _fitness(x, t)[..., :-1],
+            "there should be a fitness for each of the n²+1 templates; yours leaves out the "
+            "negative one",
+        ),
+        (
+            lambda x, t: _fitness(x, t).transpose(1, 2),
+            "the axes should be (image, filter, template); yours are (image, template, filter)",
+        ),
+        (
+            lambda x, t: _fitness(x, t).transpose(0, 1),
+            "the axes should be (image, filter, template); yours are (filter, image, template)",
+        ),
+        (
+            lambda x, t: _fitness(x, t).permute(2, 0, 1),
+            "the axes should be (image, filter, template); yours begin with the template",
+        ),
+        (
+            lambda x, t: _fitness(x, t).sum(1),
+            "every filter has fitnesses of its own; yours adds up the filters",
+        ),
+        (
+            lambda x, t: _fitness(x, t).amax(-1),
+            "every template should get its fitness; yours keeps the best one only",
+        ),
+        (
+            lambda x, t: torch.einsum("bcij,tij->bcti", x, t),
+            "the sum should go over rows and columns; yours adds up the columns only",
+        ),
+        (
+            lambda x, t: _fitness(x, t).exp(),
+            "the fitness is the sum itself; yours is its exponential, which comes later, in p(x|T)",
+        ),
+        (
+            lambda x, t: _fitness(x, t) / (_norm(x)[..., None] * _norm(t)),
+            "the fitness is the plain sum; yours is divided by the lengths of map and template, "
+            "which forgets how strong the map is",
+        ),
+        (
+            lambda x, t: -((x[:, :, None] - t) ** 2).sum((-2, -1)),
+            "the fitness is the sum of products x·t; yours is minus the squared difference",
+        ),
+    ),
+    hints=(
+        "Multiply unit by unit, then add up over both axes of units. Nothing else is summed.",
+        "Either broadcast, with an axis of length 1 for the templates, or make rows of both: a map "
+        "is then a row of n² numbers, and all fitnesses are one matrix product.",
+        "x.flatten(...) @ templates.flatten(...).T, or torch.einsum('ncij,tij->...', …).",
+    ),
+    own=("fitness",),
+    same_dtype=True,
+)
+
+
+def _norm(x: Tensor) -> Tensor:
+    return x.flatten(-2).norm(dim=-1)
+
+
+# --- the mutual information ----------------------------------------------------------------------
+
+
+def _information(
+    fitness,
+    prior,
+    *,
+    normalise=lambda s: s.log_softmax(0),
+    marginal=lambda log_p, prior: (prior.log() + log_p).logsumexp(-1, keepdim=True),
+    total=lambda prior, p, ratio: (prior * p * ratio).sum((0, 2)),
+):
+    log_p = normalise(fitness)
+    return total(prior, log_p.exp(), log_p - marginal(log_p, prior))
+
+
+def _look_at_information(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+    most = math.log(len(case.args[0]))
+    outside = (got[0] < -1e-4) | (got[0] > most + 1e-4)
+    if not outside.any():
+        return None
+    return (
+        f"the mutual information should lie between 0 and ln N = {most:.3g}, and "
+        f"be {number(want[0][outside][0])}; yours is {number(got[0][outside][0])}"
+    )
+
+
+WORKED_SCORES = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]], dtype=torch.float64)[:, None]
+THIRDS = torch.full((3,), 1 / 3, dtype=torch.float64)
+OVERFLOW = "fitnesses of 1000, where exp overflows (log_softmax and logsumexp do not)"
+
+mutual_information = Task(
+    signature="mutual_information(fitness, prior)",
+    outputs={"the mutual information": "(C,)"},
+    reference=icnn.mutual_information,
+    cases=(
+        Case(
+            "four images, two filters and five templates",
+            (scores(4, 2, 5, seed=1), distribution(5, seed=2)),
+        ),
+        Case("the worked example", (WORKED_SCORES, THIRDS)),
+        Case(
+            "three images, four filters and ten templates",
+            (scores(3, 4, 10, seed=3), distribution(10, seed=4)),
+        ),
+    ),
+    edges=(
+        Case(
+            "a batch of one image, which can tell nothing",
+            (scores(1, 2, 5, seed=5), distribution(5, seed=6)),
+        ),
+        Case(
+            OVERFLOW, (1000 * torch.eye(5, dtype=torch.float64)[:, None], distribution(5, seed=7))
+        ),
+        Case(
+            "identical maps, which tell nothing",
+            (scores(1, 2, 5, seed=8).expand(3, 2, 5).clone(), distribution(5, seed=9)),
+        ),
+        Case(
+            "fitnesses in float32",
+            (scores(4, 3, 5, seed=1).float(), distribution(5, seed=2, dtype=torch.float32)),
+        ),
+    ),
+    mistakes=(
+        (
+            partial(_information, normalise=lambda s: s.log_softmax(2)),
+            "Z_T should sum over the images (axis 0); yours sums over the templates",
+        ),
+        (
+            partial(_information, normalise=lambda s: s.log_softmax(1)),
+            "Z_T should sum over the images (axis 0); yours sums over the filters, which should "
+            "not know of each other",
+        ),
+        (
+            partial(_information, normalise=lambda s: s - s.logsumexp((0, 2), keepdim=True)),
+            "each template should have its own Z_T, a sum over the images; yours has one sum over "
+            "images and templates",
+        ),
+        (
+            partial(_information, normalise=lambda s: s),
+            "p(x|T) should be divided by Z_T, so that it sums to 1 over the images; yours is exp "
+            "of the fitness alone",
+        ),
+        (
+            lambda fitness, prior: _information(fitness, prior) / math.log(2),
+            "the result should be in nats, with the natural logarithm; yours is in bits, log₂",
+        ),
+        (
+            lambda fitness, prior: -_information(fitness, prior),
+            "mutual information is never negative; yours has the opposite sign, that of the loss "
+            "or of ln p(x)/p(x|T)",
+        ),
+        (
+            partial(
+                _information,
+                marginal=lambda log_p, prior: -math.log(len(log_p)),
+            ),
+            "p(x) should be Σ_T p(T) p(x|T), another number for each image; yours is 1/N",
+        ),
+        (
+            partial(
+                _information,
+                marginal=lambda log_p, prior: log_p.logsumexp(-1, keepdim=True),
+            ),
+            "p(x) should be Σ_T p(T) p(x|T); in yours the weights p(T) are missing",
+        ),
+        (
+            partial(
+                _information,
+                marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
+            ),
+            "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
+        ),
+        (
+            partial(
+                _information,
+                marginal=lambda log_p, prior: (prior.log() + log_p).logsumexp(0, keepdim=True),
+            ),
+            "p(x) should be a sum over the templates, one number for each image; yours sums over "
+            "the images",
+        ),
+        (
+            partial(_information, marginal=lambda log_p, prior: 0),
+            "the logarithm should be of p(x|T)/p(x); yours is of p(x|T) alone",
+        ),
+        (
+            partial(_information, total=lambda prior, p, ratio: (p * ratio).sum((0, 2))),
+            "the sum over the templates should be weighted by p(T); yours is not weighted",
+        ),
+        (
+            partial(
+                _information,
+                marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
+                total=lambda prior, p, ratio: (p * ratio).sum(0).mean(-1),
+            ),
+            "the templates should be weighted by the given prior; yours are all equally likely",
+        ),
+        (
+            partial(_information, total=lambda prior, p, ratio: (p * ratio).sum(0).mean(-1)),
+            "the outer sum should be weighted by the given p(T); yours is a plain mean over the "
+            "templates",
+        ),
+        (
+            partial(_information, total=lambda prior, p, ratio: (prior * ratio).sum((0, 2))),
+            "inside, each image should count with p(x|T); in yours this factor is missing",
+        ),
+        (
+            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum(2).mean(0)),
+            "the probabilities p(x|T) already weigh the images, so they are summed; yours takes "
+            "the mean over the images, and is N times too small",
+        ),
+        (
+            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum()),
+            "each filter should get a number of its own, (C,); yours adds them up",
+        ),
+        (
+            partial(
+                _information, total=lambda prior, p, ratio: (prior * p * ratio).sum((0, 2)).mean()
+            ),
+            "each filter should get a number of its own, (C,); yours is the mean over the filters",
+        ),
+        (
+            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum(2)),
+            "the result should be one number for each filter; yours still has the axis of the "
+            "images, (N, C)",
+        ),
+        (
+            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum(0)),
+            "the result should be one number for each filter; yours still has the axis of the "
+            "templates, (C, T)",
+        ),
+    ),
+    hints=(
+        "Which axis are the images, which the templates? Z_T sums over one, p(x) over the other.",
+        "Stay with logarithms: ln p(x|T) is log_softmax over the images, ln p(x) is logsumexp over "
+        "the templates of ln p(T) + ln p(x|T), with keepdim=True.",
+        "log_p = fitness.log_softmax(...); log_x = (prior.log() + log_p).logsumexp(..., "
+        "keepdim=True); then prior * log_p.exp() * (log_p - log_x), summed over axes 0 and 2.",
+    ),
+    own=("mutual_information", "entropy_terms"),
+    look=_look_at_information,
+)
+
+
+# --- equation 5 ----------------------------------------------------------------------------------
+
+
+def _terms(
+    fitness,
+    prior,
+    *,
+    joint=lambda s, prior: prior.log() + s.log_softmax(0),
+    negative=-1,
+    before=lambda prior, count: -(prior * prior.log()).sum().expand(count),
+    whether=lambda some, none, x: -(some.exp() * (some - x) + none.exp() * (none - x)).sum(0),
+    where=lambda spots, some, x: -(spots.exp() * (spots - some[..., None])).sum((0, 2)),
+    finish=lambda a, b, c: (a, b, c),
+):
+    table = joint(fitness, prior).roll(-1 - negative, -1)
+    spots, none = table[..., :-1], table[..., -1]
+    some, x = spots.logsumexp(-1), table.logsumexp(-1)
+    first = before(prior, fitness.shape[1])
+    return finish(first, whether(some, none, x), where(spots, some, x))
+
+
+entropy_terms = Task(
+    signature="entropy_terms(fitness, prior)",
+    outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
+    reference=icnn.entropy_terms,
+    cases=(
+        Case(
+            "four images, two filters and five templates",
+            (scores(4, 2, 5, seed=11), distribution(5, seed=12)),
+        ),
+        Case("the worked example", (WORKED_SCORES, THIRDS)),
+        Case(
+            "three images, four filters and ten templates",
+            (scores(3, 4, 10, seed=13), distribution(10, seed=14)),
+        ),
+    ),
+    edges=(
+        Case(
+            "a batch of one image, after which one is as unsure as before",
+            (scores(1, 2, 5, seed=15), distribution(5, seed=16)),
+        ),
+        Case(
+            "maps of one unit, where there is nothing to be unsure of",
+            (scores(4, 2, 2, seed=17), distribution(2, seed=18)),
+        ),
+        Case(
+            "fitnesses in float32",
+            (scores(4, 3, 5, seed=11).float(), distribution(5, seed=12, dtype=torch.float32)),
+        ),
+    ),
+    mistakes=(
+        (
+            partial(_terms, finish=lambda a, b, c: (a, c, b)),
+            "“whether” should come before “where”; yours are in the other order",
+        ),
+        (
+            partial(_terms, negative=0),
+            "the negative template is the last one; yours takes the first for it",
+        ),
+        (
+            partial(_terms, joint=lambda s, prior: prior.log() + s.log_softmax(2)),
+            "p(x|T) should be divided by Z_T, a sum over the images (axis 0); yours sums over the "
+            "templates",
+        ),
+        (
+            partial(_terms, joint=lambda s, prior: s.log_softmax(0)),
+            "p(T, x) should be p(T)·p(x|T); in yours the prior is missing",
+        ),
+        (
+            partial(_terms, finish=lambda *terms: tuple(term / math.log(2) for term in terms)),
+            "entropies should be in nats, with the natural logarithm; yours are in bits, log₂",
+        ),
+        (
+            partial(_terms, finish=lambda a, b, c: (a, b, -c)),
+            "“where” is an entropy and never negative; yours lacks the minus sign, as equation 7 "
+            "does in the paper",
+        ),
+        (
+            partial(_terms, finish=lambda a, b, c: (a, -b, c)),
+            "“whether” is an entropy and never negative; yours lacks the minus sign",
+        ),
+        (
+            partial(_terms, finish=lambda *terms: tuple(-term for term in terms)),
+            "entropies are never negative; in yours all three minus signs are missing",
+        ),
+        (
+            partial(
+                _terms,
+                where=lambda spots, some, x: -(spots.exp() * (spots - x[..., None])).sum((0, 2)),
+            ),
+            "“where” is asked given that the part is there: inside the logarithm, divide by "
+            "p(T⁺, x); yours divides by p(x)",
+        ),
+        (
+            partial(
+                _terms,
+                where=lambda spots, some, x: (
+                    -((spots - some[..., None]).exp() * (spots - some[..., None])).sum((0, 2))
+                ),
+            ),
+            "in “where” each image should count with p(T⁺, x); in yours all images count alike",
+        ),
+        (
+            partial(
+                _terms,
+                whether=lambda some, none, x: (
+                    -((some - x).exp() * (some - x) + (none - x).exp() * (none - x)).sum(0)
+                ),
+            ),
+            "in “whether” each image should count with p(x); in yours all images count alike",
+        ),
+        (
+            partial(_terms, whether=lambda some, none, x: -(some.exp() * (some - x)).sum(0)),
+            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁻",
+        ),
+        (
+            partial(_terms, whether=lambda some, none, x: -(none.exp() * (none - x)).sum(0)),
+            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁺",
+        ),
+        (
+            partial(
+                _terms,
+                whether=lambda some, none, x: -(some.exp() * some + none.exp() * none).sum(0),
+            ),
+            "“whether” is an entropy given the map: inside the logarithm, divide by p(x); yours "
+            "does not divide",
+        ),
+        (
+            partial(
+                _terms, whether=lambda some, none, x: _binary(some.exp().sum(0), none.exp().sum(0))
+            ),
+            "“whether” is what stays unsure after a map was seen; yours is H(T′), from before",
+        ),
+        (
+            partial(
+                _terms,
+                before=lambda prior, count: torch.full((count,), math.log(len(prior))).to(prior),
+            ),
+            "H(T) = −Σ p(T) ln p(T) depends on the prior; yours is ln of the number of templates, "
+            "right for equal probabilities only",
+        ),
+        (
+            partial(_terms, before=lambda prior, count: -(prior * prior.log()).sum()),
+            "H(T) should be given for every filter, (C,), although it is the same; yours is one "
+            "number",
+        ),
+        (
+            partial(
+                _terms,
+                before=lambda prior, count: _binary(prior[:-1].sum(), prior[-1]).expand(count),
+            ),
+            "H(T) is the entropy of all n²+1 templates; yours is that of T⁺ against T⁻",
+        ),
+        (
+            partial(_terms, finish=lambda a, b, c: (a, a - b - c, c)),
+            "the second term should be what stays unsure about “whether”; yours is the mutual "
+            "information",
+        ),
+    ),
+    hints=(
+        "Begin with the table p(T, x) = p(T)·p(x|T). Each term is a sum over this table.",
+        "p(T⁺, x) is the sum of all columns but the last, p(x) of all. Both terms have the form "
+        "−Σ joint · ln(joint / what is given).",
+        "spots, none = table[..., :-1], table[..., -1]; some = spots.sum(-1); x = table.sum(-1); "
+        "whether = -(some * (some / x).log() + none * (...).log()).sum(0); where likewise, with "
+        "spots / some[..., None], over axes 0 and 2.",
+    ),
+    own=("entropy_terms",),
+)
+
+
+def _binary(some: Tensor, none: Tensor) -> Tensor:
+    return -(some * some.log() + none * none.log())

@@ -1,0 +1,412 @@
+"""Exercises 4: the forward pass, the running peak, and whose filter it is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+import icnn
+from icnn.course.check._runner import Case, Task, gradient, random
+from icnn.course.check.templates import TIED_MAPS, WORKED_MAP
+
+# --- the forward pass ----------------------------------------------------------------------------
+
+
+def _masked_maps(
+    x,
+    *,
+    beta=4.0,
+    mask=icnn.part_mask,
+    join=lambda x, mask: x * mask,
+    finish=lambda masked: masked.clamp(min=0),
+):
+    return finish(join(x, mask(x.detach(), beta=beta)))
+
+
+def _template_mask(x, *, beta):
+    """The template at the peak, negative part and all."""
+    n = x.shape[-1]
+    templates = icnn.part_templates(n, beta=beta, tau=1.0, dtype=x.dtype)
+    return templates[x.flatten(-2).argmax(-1)]
+
+
+def _shared_mask(x, *, beta):
+    return icnn.part_mask(x.sum(1, keepdim=True), beta=beta).expand_as(x)
+
+
+def _signed(*shape: int, seed: int) -> Tensor:
+    """Maps with positive peaks and some negative values."""
+    return 3 * random(*shape, seed=seed) - 1
+
+
+masked_maps = Task(
+    signature="masked_maps(x, *, beta=4.0)",
+    outputs={"the masked maps": "(N, C, n, n)"},
+    reference=_masked_maps,
+    cases=(
+        Case("4×4 maps and β = 2", (2 * random(2, 3, 4, 4, seed=41),), {"beta": 2.0}),
+        Case(
+            "maps with negative values, and β = 1.5", (_signed(3, 2, 5, 5, seed=42),), {"beta": 1.5}
+        ),
+        Case("the worked example", (WORKED_MAP[None, None],), {"beta": 1.0}),
+        Case("7×7 maps and the usual β", (_signed(2, 4, 7, 7, seed=43),)),
+    ),
+    edges=(
+        Case("two equal peaks, of which the first one, row by row, counts", (TIED_MAPS[None],)),
+        Case(
+            "maps that are negative everywhere", (random(2, 2, 4, 4, seed=44) - 1,), {"beta": 1.0}
+        ),
+        Case("a batch of one map of one unit", (random(1, 1, 1, 1, seed=45),)),
+        Case(
+            "the gradient, which should reach x through the product",
+            (_signed(2, 3, 4, 4, seed=46),),
+            {"beta": 2.0},
+            gradient,
+        ),
+    ),
+    mistakes=(
+        (
+            partial(_masked_maps, finish=lambda masked: masked),
+            "what is negative should become 0 at the end; in yours max(…, 0), a ReLU, is missing",
+        ),
+        (
+            partial(_masked_maps, join=lambda x, mask: x),
+            "far from its peak a map should become 0; yours applies the ReLU, but no mask",
+        ),
+        (
+            partial(_masked_maps, join=lambda x, mask: mask),
+            "the map should be multiplied by the mask; yours is the mask alone",
+        ),
+        (
+            partial(_masked_maps, join=lambda x, mask: x + mask),
+            "the map should be multiplied by the mask; yours adds the two",
+        ),
+        (
+            partial(_masked_maps, join=lambda x, mask: x * mask * mask),
+            "the map should be multiplied by the mask once; yours is masked twice",
+        ),
+        (
+            partial(_masked_maps, join=lambda x, mask: x * (mask > 0)),
+            "the mask should fade with the distance from the peak; yours lets all near units pass "
+            "in full",
+        ),
+        (
+            partial(_masked_maps, mask=_template_mask),
+            "the mask should end at 0; yours is a whole template, whose negative part turns "
+            "negative values into positive ones",
+        ),
+        (
+            partial(_masked_maps, join=lambda x, mask: x * mask * 0.5 / mask[0, 0].numel()),
+            "the mask should be 1 at the peak, so that the peak passes unchanged; yours is τ there",
+        ),
+        (
+            lambda x, beta=4.0: _masked_maps(x),
+            "β should go to the mask; yours is the same for every β",
+        ),
+        (
+            partial(_masked_maps, mask=_shared_mask),
+            "each map should get its own mask; in yours all filters of an image share one",
+        ),
+        (
+            partial(_masked_maps, mask=lambda x, beta: icnn.part_mask(x, beta=beta).mT),
+            "row and column of the mask's peak are swapped in yours",
+        ),
+        (
+            partial(_masked_maps, mask=lambda x, beta: 1 - icnn.part_mask(x, beta=beta)),
+            "the neighbourhood of the peak should pass; yours removes it and keeps the rest",
+        ),
+        (
+            lambda x, beta=4.0: _masked_maps(x.detach(), beta=beta),
+            "the values are right, but no gradient reaches x, so the layers below could not learn: "
+            "do not detach x itself, and stay with torch",
+        ),
+    ),
+    hints=(
+        "icnn.part_mask does the greater part of it. What does it return: a map, or a shape?",
+        "Multiply unit by unit, then cut off below 0. Operators that end in _, and *=, change "
+        "their input.",
+        "return torch.relu(... * icnn.part_mask(..., beta=...))",
+    ),
+    own=("InterpretableLayer.forward",),
+    same_dtype=True,
+)
+
+
+# --- the running peak ----------------------------------------------------------------------------
+
+
+def _running_peak(
+    old,
+    x,
+    momentum,
+    *,
+    latest=lambda x: x.amax((2, 3)).mean(0),
+    mix=lambda old, new, momentum: old + momentum * (new - old),
+    first=lambda new, momentum: new,
+    cut=Tensor.detach,
+):
+    new = latest(cut(x))
+    return first(new, momentum) if old is None else mix(old, new, momentum)
+
+
+def _has_gradient(function, old, x, momentum) -> bool:
+    returned = function(old, x.requires_grad_(), momentum)
+    return isinstance(returned, Tensor) and returned.requires_grad
+
+
+OLD = torch.tensor([0.4, 1.7, 0.9], dtype=torch.float64)
+EXAMPLE = torch.tensor([2.0, 4.0]).view(2, 1, 1, 1) * torch.tensor([[1.0, 0.5], [0.0, 0.25]])
+
+running_peak = Task(
+    signature="running_peak(old, x, momentum)",
+    outputs={"the running peak": "(C,)"},
+    reference=_running_peak,
+    cases=(
+        Case(
+            "four images, three filters and a momentum of 0.1",
+            (OLD, random(4, 3, 5, 5, seed=51), 0.1),
+        ),
+        Case("the first batch, where old is None", (None, random(4, 3, 5, 5, seed=52), 0.1)),
+        Case("a momentum of 0.3", (OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3)),
+        Case("the worked example", (torch.tensor([5.0]), EXAMPLE, 0.1)),
+    ),
+    edges=(
+        Case("a momentum of 1, which forgets the past", (OLD, random(2, 3, 3, 3, seed=54), 1.0)),
+        Case(
+            "an old value of 0, which is not the same as None",
+            (torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25),
+        ),
+        Case("a batch of one image", (OLD[:2], random(1, 2, 4, 4, seed=56), 0.5)),
+        Case(
+            "maps that need a gradient, which the running peak should not carry on",
+            (OLD, random(4, 3, 5, 5, seed=57), 0.1),
+            use=_has_gradient,
+        ),
+        Case(
+            "the first batch with maps that need a gradient, which should not be carried on",
+            (None, random(4, 3, 5, 5, seed=58), 0.1),
+            use=_has_gradient,
+        ),
+    ),
+    mistakes=(
+        (
+            partial(
+                _running_peak, mix=lambda old, new, momentum: momentum * old + (1 - momentum) * new
+            ),
+            "momentum is the share of the new value; in yours it is the share of the old one",
+        ),
+        (
+            partial(_running_peak, mix=lambda old, new, momentum: new),
+            "after the first batch the old value should count, too; yours forgets it",
+        ),
+        (
+            partial(_running_peak, mix=lambda old, new, momentum: old),
+            "the new batch should change the running value; yours stays as it was",
+        ),
+        (
+            partial(_running_peak, mix=lambda old, new, momentum: old + momentum * new),
+            "the old value should move towards the new one, by momentum·(new − old); yours "
+            "adds momentum·new, and grows without end",
+        ),
+        (
+            partial(_running_peak, mix=lambda old, new, momentum: old + momentum * (old - new)),
+            "the old value should move towards the new one; yours moves away: "
+            "(new − old), not (old − new)",
+        ),
+        (
+            partial(_running_peak, mix=lambda old, new, momentum: old + 0.1 * (new - old)),
+            "the given momentum should be used; yours is always 0.1",
+        ),
+        (
+            partial(_running_peak, mix=lambda old, new, momentum: torch.maximum(old, new)),
+            "the running value should be able to fall; yours keeps the larger of old and new",
+        ),
+        (
+            partial(_running_peak, first=lambda new, momentum: momentum * new),
+            "on the first batch the new value is the result; yours starts from 0 and needs "
+            "many batches to warm up",
+        ),
+        (
+            partial(_running_peak, first=lambda new, momentum: torch.zeros_like(new)),
+            "on the first batch the new value is the result; yours is 0",
+        ),
+        (
+            partial(_running_peak, latest=lambda x: x.amax((0, 2, 3))),
+            "the new value should be the mean over the images of their peaks; yours is the "
+            "largest peak of the batch",
+        ),
+        (
+            partial(_running_peak, latest=lambda x: x.mean((0, 2, 3))),
+            "the new value should be made of peaks, the largest value of each map; yours "
+            "is the mean over the units",
+        ),
+        (
+            partial(_running_peak, latest=lambda x: x.mean(0).amax((1, 2))),
+            "first take the peak of each map, then the mean over the images; yours averages the "
+            "maps first",
+        ),
+        (
+            partial(_running_peak, latest=lambda x: x.amax((2, 3)).sum(0)),
+            "the new value should be the mean over the images; yours is the sum",
+        ),
+        (
+            partial(_running_peak, latest=lambda x: x.amax((2, 3)).mean().expand(x.shape[1])),
+            "each filter should have a peak of its own; yours is averaged over the filters, too",
+        ),
+        (
+            partial(_running_peak, latest=lambda x: x.amax((1, 2, 3)).mean(0).expand(x.shape[1])),
+            "each filter should have a peak of its own; yours is that of the strongest filter",
+        ),
+        (
+            partial(_running_peak, cut=lambda x: x),
+            "the values are right, but they carry a gradient, so the network could lower them to "
+            "please the loss: detach",
+        ),
+    ),
+    hints=(
+        "Two reductions, one after the other, over different axes: the largest over the units, the "
+        "mean over the images.",
+        "amax takes several axes at once; detach cuts the graph; and ask `old is None`, because a "
+        "tensor may also be 0.",
+        "new = x.detach().amax(...).mean(...), then new if ... else old + momentum * (...), a new "
+        "tensor.",
+    ),
+    own=("InterpretableLayer._update_peak",),
+)
+
+
+# --- whose filter is it? -------------------------------------------------------------------------
+
+
+def _assign(
+    activations,
+    labels,
+    n_categories,
+    *,
+    level=lambda x: x.mean((2, 3)),
+    average=lambda own: own.mean(0),
+    absent=-torch.inf,
+    choose=lambda table: table.argmax(0),
+):
+    strength = level(activations)
+    table = torch.full((n_categories, strength.shape[1]), absent, dtype=strength.dtype)
+    for category in labels.unique():
+        table[category] = average(strength[labels == category])
+    return choose(table)
+
+
+def _most_wins(activations, labels, n_categories):
+    """Each filter votes for the categories of the images on which it is the strongest filter."""
+    winner = activations.mean((2, 3)).argmax(1)
+    votes = torch.zeros(n_categories, activations.shape[1])
+    votes.index_put_((labels, winner), torch.ones(len(labels)), accumulate=True)
+    return votes.argmax(0)
+
+
+def _uneven(*shape: int, seed: int) -> Tensor:
+    """Maps in which means, peaks and sums tell different stories."""
+    x = random(*shape, seed=seed)
+    return x ** (1 + 6 * random(*shape[:2], 1, 1, seed=seed + 1))
+
+
+LABELS = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2, 1, 0, 0, 2])
+
+assign_categories = Task(
+    signature="assign_categories(activations, labels, n_categories)",
+    outputs={"the categories": "(C,)"},
+    reference=icnn.assign_categories,
+    cases=(
+        Case("twelve images of three categories", (_uneven(12, 16, 3, 3, seed=61), LABELS, 3)),
+        Case(
+            "the worked example, two images of category 0 and one of category 1",
+            (
+                torch.tensor([2.0, 2.0, 3.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone(),
+                torch.tensor([0, 0, 1]),
+                2,
+            ),
+        ),
+        Case("labels in another order", (_uneven(12, 16, 4, 4, seed=63), 2 - LABELS.flip(0), 3)),
+    ),
+    edges=(
+        Case(
+            "a category without images, which is never chosen",
+            (_uneven(12, 8, 3, 3, seed=65), 2 * LABELS, 6),
+        ),
+        Case(
+            "a filter that never fires, where all categories tie and the lowest one with images "
+            "counts",
+            (torch.zeros(3, 2, 2, 2), torch.tensor([2, 1, 1]), 4),
+        ),
+        Case("a batch of one image", (_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5)),
+        Case("maps in float32", (_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3)),
+    ),
+    mistakes=(
+        (
+            partial(_assign, average=lambda own: own.sum(0)),
+            "categories should be compared by the mean over their images; yours compares sums, "
+            "which favours categories with many images",
+        ),
+        (
+            partial(_assign, level=lambda x: x.amax((2, 3))),
+            "activation is the mean over all units; yours takes the peak of each map",
+        ),
+        (
+            partial(_assign, average=lambda own: own.amax(0)),
+            "categories should be compared by the mean over their images; yours compares the "
+            "one strongest image of each",
+        ),
+        (
+            partial(_assign, average=lambda own: own.median(0).values),
+            "categories should be compared by the mean over their images; yours takes the median",
+        ),
+        (
+            partial(_assign, choose=lambda table: table.argmin(0)),
+            "the category with the largest mean is wanted; yours is the one with the smallest",
+        ),
+        (
+            partial(_assign, choose=lambda table: table.argmax(1)),
+            "the question is which category each filter prefers, (C,); yours is which filter each "
+            "category prefers, one for each category",
+        ),
+        (
+            partial(_assign, choose=lambda table: table.argmax(0) + 1),
+            "categories are counted from 0; yours are counted from 1",
+        ),
+        (
+            partial(_assign, choose=lambda table: table.amax(0)),
+            "the number of the category is wanted, an argmax; yours is its mean activation",
+        ),
+        (
+            partial(_assign, choose=lambda table: table.T),
+            "the number of the category is wanted; yours is the whole table of means",
+        ),
+        (
+            partial(_assign, choose=lambda table: torch.eye(len(table)).long()[table.argmax(0)]),
+            "the number of the category is wanted; yours is one-hot",
+        ),
+        (
+            _most_wins,
+            "each filter is asked for its own favourite category; yours counts on which images it "
+            "is the strongest of all filters",
+        ),
+        (
+            partial(_assign, average=lambda own: own[0]),
+            "all images of a category count, as a mean; yours takes only one image of each",
+        ),
+        (
+            partial(_assign, absent=torch.nan),
+            "a category without images should never be chosen; in yours its mean is NaN, which "
+            "argmax takes for the largest",
+        ),
+    ),
+    hints=(
+        "First shrink each map to one number. There remains a table (N, C) whose rows have labels.",
+        "For each category take the mean over the rows with this label, and stack. The mean of no "
+        "rows is NaN, which argmax would choose: put −∞ there.",
+        "table = torch.full((n_categories, C), -torch.inf); for k in labels.unique(): table[k] = "
+        "level[...].mean(...); return table.argmax(...)",
+    ),
+    own=("assign_categories", "_category_sums"),
+)

@@ -1,0 +1,442 @@
+"""Exercises 1: templates, their prior, and the mask."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+import icnn
+from icnn.course.check._runner import Case, Task, number, random
+
+
+def _templates(
+    n,
+    *,
+    beta=4.0,
+    tau=None,
+    first=0,
+    distance=lambda rows, columns: rows + columns,
+    shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=-1),
+    height=lambda values, tau: tau * values,
+    default=lambda n: 0.5 / n**2,
+    join=lambda positive, negative: torch.cat([positive, negative]),
+):
+    """The templates again, with every step open to a mistake."""
+    tau = default(n) if tau is None else tau
+    r, c, i, j = torch.meshgrid(*[torch.arange(float(n))] * 4, indexing="ij")
+    d = distance((i - r - first).abs(), (j - c - first).abs())
+    positive = height(shape(d, n, beta), tau).reshape(n * n, n, n)
+    return join(positive, torch.full((1, n, n), -float(tau)))
+
+
+def _look_at_templates(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+    negative, wanted = got[0][-1], want[0][-1]
+    wrong = (negative - wanted).abs() > 1e-4 * wanted.abs()
+    if not wrong.any():
+        return None
+    middle = len(wrong) // 2
+    at_centre = wrong[middle, middle]
+    place = (middle, middle) if at_centre else tuple(wrong.nonzero()[0].tolist())
+    return (
+        f"the negative template should be −τ everywhere, here {number(wanted[place])}: yours is "
+        f"{number(negative[place])} {'at the centre' if at_centre else f'at {place}'}"
+    )
+
+
+part_templates = Task(
+    signature="part_templates(n, *, beta=4.0, tau=None)",
+    outputs={"the templates": "(n²+1, n, n)"},
+    reference=icnn.part_templates,
+    cases=(
+        Case("n = 3, β = 1 and τ = 1", (3,), {"beta": 1.0, "tau": 1.0}),
+        Case("n = 5 and the usual β and τ", (5,)),
+        Case("n = 4, β = 2.5 and τ = 2", (4,), {"beta": 2.5, "tau": 2.0}),
+        Case("n = 3 and the usual β and τ", (3,)),
+        Case("n = 7, β = 1.5 and the usual τ", (7,), {"beta": 1.5}),
+    ),
+    edges=(
+        Case("maps of 2×2 units", (2,), {"beta": 1.0}),
+        Case("a map of one unit, which has one place and two templates", (1,)),
+    ),
+    mistakes=(
+        (
+            partial(_templates, distance=lambda a, b: (a**2 + b**2).sqrt()),
+            "the distance should be in city blocks, |i − r| + |j − c|; yours is the straight line, "
+            "√((i − r)² + (j − c)²)",
+        ),
+        (
+            partial(_templates, distance=lambda a, b: a**2 + b**2),
+            "the distance should be |i − r| + |j − c|; yours adds the squares of the two",
+        ),
+        (
+            partial(_templates, distance=torch.maximum),
+            "the distance should be the sum |i − r| + |j − c|; yours is the larger of the two",
+        ),
+        (
+            partial(_templates, distance=lambda a, b: a),
+            "the distance should be |i − r| + |j − c|; yours leaves out the columns",
+        ),
+        (
+            partial(_templates, distance=lambda a, b: b),
+            "the distance should be |i − r| + |j − c|; yours leaves out the rows",
+        ),
+        (
+            partial(_templates, first=1),
+            "rows and columns are counted from 0; your places are off by one, as if counted from 1",
+        ),
+        (
+            partial(_templates, shape=lambda d, n, beta: (1 - beta * d).clamp(min=-1)),
+            "β times the distance should be divided by n, so that large maps get large templates; "
+            "yours is not divided",
+        ),
+        (
+            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / n**2).clamp(min=-1)),
+            "β times the distance should be divided by n; yours is divided by n²",
+        ),
+        (
+            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / 3).clamp(min=-1)),
+            "β times the distance should be divided by n; yours is right for 3×3 maps only",
+        ),
+        (
+            lambda n, **options: _templates(3, **options),
+            "there should be n²+1 templates of n×n units; yours are those of n = 3 for every n",
+        ),
+        (
+            partial(_templates, shape=lambda d, n, beta: 1 - beta * d / n),
+            "far from its place a template should stop falling at −τ; yours goes on below: "
+            "max(…, −1) is missing",
+        ),
+        (
+            partial(
+                _templates,
+                shape=lambda d, n, beta: 1 - beta * d / n,
+                height=lambda values, tau: (tau * values).clamp(min=-1),
+            ),
+            "a template should stop falling at −τ; yours stops at −1: take max(…, −1) first, and "
+            "multiply by τ afterwards",
+        ),
+        (
+            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=0)),
+            "a template should fall to −τ; yours stops at 0, which makes it a mask",
+        ),
+        (
+            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / n).clamp(max=-1)),
+            "max(…, −1) keeps what is above −1, so as a clamp it is min=-1; yours cuts off what is "
+            "above −1",
+        ),
+        (
+            partial(_templates, shape=lambda d, n, beta: 1 + beta * d / n),
+            "a template should fall with the distance from its place; yours rises: what is the "
+            "sign of β?",
+        ),
+        (
+            lambda n, beta=4.0, tau=None: _templates(n, tau=tau),
+            "β should decide how fast a template falls; yours are the same for every β",
+        ),
+        (
+            lambda n, beta=4.0, tau=None: _templates(n, beta=beta),
+            "a given τ should be the height of the peak; yours is 0.5/n² whatever τ is",
+        ),
+        (
+            partial(_templates, height=lambda values, tau: values),
+            "the peak of a positive template should be τ; yours is 1: the factor τ is missing",
+        ),
+        (
+            partial(_templates, default=lambda n: 0.5 / n),
+            "when τ is not given it should be 0.5/n²; yours is 0.5/n",
+        ),
+        (
+            partial(_templates, default=lambda n: 0.5),
+            "when τ is not given it should be 0.5/n²; yours is 0.5",
+        ),
+        (
+            partial(_templates, join=lambda positive, negative: positive),
+            "there should be n²+1 templates, and yours are n²: the negative template is missing",
+        ),
+        (
+            partial(_templates, join=lambda positive, negative: torch.cat([negative, positive])),
+            "the negative template should come last; yours comes first",
+        ),
+        (
+            partial(_templates, join=lambda positive, negative: torch.cat([positive.mT, negative])),
+            "template r·n + c should have its peak at row r, column c; yours has it at row c, "
+            "column r: rows and columns are swapped",
+        ),
+        (
+            partial(
+                _templates,
+                join=lambda positive, negative: torch.cat([positive, negative]).permute(1, 2, 0),
+            ),
+            "the templates should come one after the other along the first axis, (n²+1, n, n); "
+            "yours are along the last",
+        ),
+        (
+            partial(
+                _templates,
+                join=lambda positive, negative: torch.cat([positive, negative]).flatten(1),
+            ),
+            "each template should be an n×n map; yours are flat, (n²+1, n²)",
+        ),
+    ),
+    hints=(
+        "Begin with the distances |i − r| + |j − c| on an n×n map, for one place (r, c).",
+        "gap[r, i] = |r − i| is an n×n table that serves rows and columns alike. With axes of "
+        "length 1, the sum of two such tables gets the axes (r, c, i, j).",
+        "gap[:, None, :, None] + gap[None, :, None, :], then τ·(1 − β·…/n) with a clamp inside, a "
+        "reshape to (n·n, n, n), and torch.cat with one more template of −τ.",
+    ),
+    own=("part_templates",),
+    same_dtype=True,
+    look=_look_at_templates,
+)
+
+
+def _prior(
+    n,
+    *,
+    alpha=None,
+    default=lambda n: n**2 / (1 + n**2),
+    place=lambda alpha, n: alpha / n**2,
+    nowhere=lambda alpha: 1 - alpha,
+    finish=lambda prior, n: prior,
+):
+    alpha = default(n) if alpha is None else alpha
+    return finish(torch.tensor([place(alpha, n)] * (n * n) + [nowhere(alpha)]), n)
+
+
+def _look_at_prior(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+    total = got[0].double().sum()
+    if not abs(total - 1) > 1e-4:
+        return None
+    return f"the probabilities should sum to 1; yours sum to {number(total)}"
+
+
+template_prior = Task(
+    signature="template_prior(n, *, alpha=None)",
+    outputs={"the prior": "(n²+1,)"},
+    reference=icnn.template_prior,
+    cases=(
+        Case("n = 2 and α = 0.6", (2,), {"alpha": 0.6}),
+        Case("n = 3 and the usual α", (3,)),
+        Case("n = 5 and α = 0.25", (5,), {"alpha": 0.25}),
+    ),
+    edges=(
+        Case("a map of one unit, n = 1 and α = 0.3", (1,), {"alpha": 0.3}),
+        Case("n = 7 and the usual α", (7,)),
+    ),
+    mistakes=(
+        (
+            partial(_prior, place=lambda alpha, n: 1 - alpha),
+            "only the last entry, “nowhere”, should be 1 − α; yours are all 1 − α",
+        ),
+        (
+            partial(_prior, place=lambda alpha, n: alpha),
+            "the n² places share α, so that each gets α/n²; yours gets the whole α each",
+        ),
+        (
+            partial(_prior, place=lambda alpha, n: alpha / (n**2 + 1)),
+            "α is shared by the n² places; yours divides by n²+1, as if T⁻ were one of them",
+        ),
+        (
+            partial(_prior, place=lambda alpha, n: alpha / n),
+            "an n×n map has n² places to share α; yours divides by n",
+        ),
+        (
+            partial(_prior, nowhere=lambda alpha: alpha),
+            "the last entry, for T⁻, should be 1 − α; yours is α",
+        ),
+        (
+            partial(_prior, place=lambda alpha, n: (1 - alpha) / n**2, nowhere=lambda alpha: alpha),
+            "α is the probability that the part is somewhere; yours uses it as that of “nowhere”",
+        ),
+        (
+            lambda n, alpha=None: _prior(n),
+            "the prior should depend on α; yours is the same for all templates whatever α is",
+        ),
+        (
+            partial(_prior, default=lambda n: 0.5),
+            "when α is not given it should be n²/(1 + n²); yours is 0.5",
+        ),
+        (
+            partial(_prior, finish=lambda prior, n: prior.roll(1)),
+            "the entry of T⁻ should come last; yours comes first",
+        ),
+        (
+            partial(_prior, finish=lambda prior, n: prior[:-1]),
+            "there should be n²+1 entries, and yours are n²: that of T⁻ is missing",
+        ),
+        (
+            partial(
+                _prior,
+                finish=lambda prior, n: torch.cat([prior[:n], prior[-1:].repeat(n * n + 1 - n)]),
+            ),
+            "all n² places should get α/n²; yours stop after the first row, at n of them",
+        ),
+        (
+            partial(
+                _prior, finish=lambda prior, n: torch.cat([prior[:-2], prior[-1:], prior[-1:]])
+            ),
+            "only the last entry belongs to T⁻; yours is off by one and gives it the last place "
+            "as well",
+        ),
+        (
+            partial(_prior, finish=lambda prior, n: prior.log()),
+            "the entries should be probabilities; yours are their logarithms",
+        ),
+    ),
+    hints=(
+        "How many places are there, and what is left for “nowhere”?",
+        "Put 1 − α everywhere, then overwrite all entries but the last one; a slice of a tensor "
+        "can be set to one number.",
+        "prior[...] = alpha / ..., with a slice that leaves out the last entry, and the number of "
+        "places below the line.",
+    ),
+    own=("template_prior",),
+    same_dtype=True,
+    look=_look_at_prior,
+)
+
+
+def _mask(
+    x,
+    *,
+    beta=4.0,
+    where=lambda x: x.flatten(-2).argmax(-1),
+    distance=lambda rows, columns: rows + columns,
+    shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=0),
+    finish=lambda mask, x: mask,
+):
+    n, peak = x.shape[-1], where(x)
+    axis = torch.arange(n)
+    rows = (axis - (peak // n)[..., None]).abs().to(x.dtype)
+    columns = (axis - (peak % n)[..., None]).abs().to(x.dtype)
+    d = distance(*torch.broadcast_tensors(rows[..., :, None], columns[..., None, :]))
+    return finish(shape(d, n, beta), x)
+
+
+def _shared_by_all(x):
+    return (x.flatten().argmax() % x.shape[-1] ** 2).expand(x.shape[:-2])
+
+
+def _shared_by_filters(x):
+    total = x.sum(-3, keepdim=True).expand_as(x) if x.ndim > 2 else x
+    return total.flatten(-2).argmax(-1)
+
+
+def _look_at_mask(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+    peaks = got[0].double().flatten(-2).amax(-1).flatten()
+    wrong = (peaks - 1).abs() > 1e-2
+    if not wrong.any():
+        return None
+    return f"a mask should be 1 at its peak; yours is {number(peaks[wrong][0])}"
+
+
+WORKED_MAP = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 3.0]])
+TIED_MAPS = torch.tensor([[[0.0, 0.0, 2.0], [0.0, 0.0, 0.0], [2.0, 0.0, 2.0]], [[0.0] * 3] * 3])
+
+part_mask = Task(
+    signature="part_mask(x, *, beta=4.0)",
+    outputs={"the mask": "(…, n, n)"},
+    reference=icnn.part_mask,
+    cases=(
+        Case("a batch of 4×4 maps and β = 2", (random(2, 3, 4, 4),), {"beta": 2.0}),
+        Case("four 5×5 maps and the usual β", (random(4, 5, 5, seed=1),)),
+        Case("one 3×3 map and β = 1", (WORKED_MAP,), {"beta": 1.0}),
+        Case("four 7×7 maps and β = 3", (random(2, 2, 7, 7, seed=2),), {"beta": 3.0}),
+    ),
+    edges=(
+        Case("two equal peaks, of which the first one, row by row, counts", (TIED_MAPS,)),
+        Case(
+            "maps that are negative everywhere, whose peak is still the largest value",
+            (random(2, 2, 4, 4, seed=3) - 1,),
+            {"beta": 2.0},
+        ),
+        Case("maps of 2×2 units", (random(3, 2, 2, seed=4),), {"beta": 1.0}),
+        Case("a map of one unit", (random(1, 1, 1, 1),)),
+        Case("maps in half precision", (random(2, 5, 5, seed=5).half(),), {"beta": 2.0}),
+    ),
+    mistakes=(
+        (
+            partial(_mask, finish=lambda mask, x: mask * x),
+            "the mask is a shape between 0 and 1, without the activations; yours is already "
+            "multiplied by the map",
+        ),
+        (
+            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=-1)),
+            "far from the peak the mask should be 0; yours goes down to −1, like a template: the "
+            "negative part should be cut off",
+        ),
+        (
+            partial(_mask, shape=lambda d, n, beta: 1 - beta * d / n),
+            "far from the peak the mask should be 0; yours goes on falling: max(…, 0) is missing",
+        ),
+        (
+            partial(_mask, shape=lambda d, n, beta: (1 - beta * d).clamp(min=0)),
+            "β times the distance should be divided by n; yours is not divided, so your masks are "
+            "too small",
+        ),
+        (
+            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / 3).clamp(min=0)),
+            "β times the distance should be divided by n; yours is right for 3×3 maps only",
+        ),
+        (
+            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=0) * 0.5 / n**2),
+            "the mask should be 1 at its peak; yours is τ = 0.5/n² there and would shrink the map",
+        ),
+        (
+            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / n > 0).to(d.dtype)),
+            "the mask should fall with the distance from the peak; yours is 1 or 0 only",
+        ),
+        (
+            lambda x, beta=4.0: _mask(x),
+            "β should decide how fast the mask falls; yours is the same for every β",
+        ),
+        (
+            partial(_mask, distance=lambda a, b: (a**2 + b**2).sqrt()),
+            "the distance should be in city blocks, rows plus columns; yours is the straight line",
+        ),
+        (
+            partial(_mask, distance=torch.maximum),
+            "the distance should be rows plus columns; yours is the larger of the two",
+        ),
+        (
+            partial(_mask, where=lambda x: x.mT.flatten(-2).argmax(-1)),
+            "the peak of the mask should be at the row and column of the largest value; in yours "
+            "rows and columns are swapped",
+        ),
+        (
+            partial(_mask, where=_shared_by_all),
+            "each map of the batch should get its own mask; yours is around the largest value of "
+            "the whole batch",
+        ),
+        (
+            partial(_mask, where=_shared_by_filters),
+            "each map should get its own mask; yours share one along the axis before the map, as "
+            "if the maps were added up",
+        ),
+        (
+            partial(_mask, where=lambda x: x.flatten(-2).argmin(-1)),
+            "the mask should be around the largest value; yours is around the smallest",
+        ),
+        (
+            partial(_mask, finish=lambda mask, x: mask / mask.sum((-2, -1), keepdim=True)),
+            "the mask should be 1 at its peak; yours is scaled so that it sums to 1",
+        ),
+        (
+            partial(_mask, finish=lambda mask, x: 1 - mask),
+            "the mask should be 1 at the peak and 0 far away; yours is the other way round",
+        ),
+    ),
+    hints=(
+        "The mask is a positive template with τ = 1 whose negative part is cut off.",
+        "Flatten the last two axes: the argmax of each map is the index of the right template, "
+        "because templates come row by row as well.",
+        "all_masks = part_templates(n, beta=..., tau=1.0).clamp(...), then index it with "
+        "x.flatten(...).argmax(...), and mind the dtype of x.",
+    ),
+    own=("part_mask", "mask_at"),
+    same_dtype=True,
+    look=_look_at_mask,
+)

@@ -1,0 +1,93 @@
+"""Training replay: watch a filter of three networks while they learn. Used in lesson 5."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+import icnn
+from icnn.course import show
+from icnn.course.explore import recording
+from icnn.course.explore._explorer import Choice, Explorer, Picture, Slider
+from icnn.course.explore._marks import contact_sheet
+from icnn.course.explore.recording import VARIANTS, Recording
+from icnn.data import PartDataset
+from icnn.receptive_field import ReceptiveField
+
+FILTERS, EPOCHS = 5, 8  # of the recording
+FULL = 255  # of a map, at the filter's peak in that epoch
+
+
+@cache
+def recorded() -> tuple[Recording, PartDataset, ReceptiveField]:
+    """The recording, the pictures it is about, and where in these the units of the maps look."""
+    test = icnn.data.creatures("test")
+    field = icnn.unit_centres(icnn.small_cnn().features, test.images.shape[-1])
+    return recording.load(), test, field
+
+
+def draw(epoch: int, filter: int, variant: str) -> Picture:
+    """The filter on six pictures after one epoch; how well it tracks a part in all epochs."""
+    tape, test, field = recorded()
+    v, f = VARIANTS.index(variant), filter - 1
+    maps, pictures = tape.maps[v, epoch, f], tape.pictures[v, f].tolist()
+    part, tracking = int(tape.part[v, epoch, f]), float(tape.tracking[v, epoch, f])
+    number, accuracy = int(tape.filters[f]), float(tape.accuracy[v, epoch])
+
+    fig = Figure(figsize=(8.4, 3.6))
+    sheet, curves = fig.add_axes((0.01, 0.02, 0.55, 0.89)), fig.add_axes((0.66, 0.15, 0.33, 0.76))
+    units = [divmod(int(values.argmax()), len(values)) for values in maps]
+    peaks = [(field.rows[row], field.cols[column]) for row, column in units]
+    marks = test.landmarks[pictures, part] if part >= 0 else [None] * len(pictures)
+    shown = zip(test.images[pictures], maps, peaks, marks, strict=True)
+    contact_sheet(sheet, shown, columns=3, limit=FULL)
+    when = f"after epoch {epoch}" if epoch else "before training"
+    fig.text(0.01, 0.94, f"{variant}, filter {number} {when} · cross: peak · ring: part")
+    for name, line, marker, colour in zip(
+        VARIANTS, tape.tracking[:, :, f], "os^", show.COLOURS, strict=False
+    ):
+        thick = {"lw": 3, "ms": 7} if name == variant else {"lw": 1, "ms": 4}
+        curves.plot(line, marker=marker, color=colour, label=name, **thick)
+    curves.axvline(epoch, color="black", ls=":", lw=1)
+    curves.axhline(0, color="0.6", lw=0.8)
+    curves.set(xlabel="epoch", ylabel="tracking", ylim=(-1.05, 1.05), xticks=range(EPOCHS + 1))
+    curves.legend(loc="lower center", fontsize=9)
+
+    tracks = f"{test.parts[part]} {tracking:.2f}" if part >= 0 else "no part"
+    near = _inside(maps)
+    numbers = (
+        f"Filter {number}, {variant}, epoch {epoch}: tracks {tracks} · activation inside the mask "
+        f"{near:.0%} · highest peak {float(tape.peak[v, epoch, f]):.2g} · accuracy of the network "
+        f"{accuracy:.3f}"
+    )
+    alt = (
+        f"Six pictures, darkened where filter {number} of the {variant} network does not fire, "
+        f"{when}, with its peaks; beside them its part tracking over {EPOCHS} epochs in three "
+        f"networks, at this epoch "
+        + ", ".join(
+            f"{name} {value:.2f}"
+            for name, value in zip(VARIANTS, tape.tracking[:, epoch, f], strict=True)
+        )
+        + f". {numbers}"
+    )
+    return Picture(fig, alt, numbers)
+
+
+def _inside(maps: np.ndarray) -> float:
+    """The share of all activation on these pictures that the mask of lesson 1 would keep."""
+    x = torch.from_numpy(maps.astype(np.float64))[:, None]
+    return float((x * icnn.part_mask(x)).sum() / x.sum().clamp_min(1))
+
+
+EXPLORER = Explorer(
+    "replay",
+    (
+        Slider("epoch", "epoch", 0, EPOCHS, EPOCHS),
+        Slider("filter", "filter (1 is best)", 1, FILTERS, 1),
+        Choice("variant", "network", VARIANTS, VARIANTS[-1]),
+    ),
+    draw,
+)

@@ -1,0 +1,29 @@
+"""The shipped tables of results, read for the lessons.
+
+Used in lessons 7 to 10. `make ablations`, `make rethink` and `make photos` write them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+
+from icnn._files import DATA, read_verified
+
+
+def read(*path: str) -> list[dict[str, str]]:
+    """The rows of a table below data/, as dictionaries: `read("photos", "results.csv")`.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing, or not the one that was shipped.
+    """
+    text = read_verified(DATA.joinpath(*path)).read().decode()
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def values(table: list[dict[str, str]], column: str, **where: str) -> np.ndarray:
+    """The numbers of a column, of the rows that fit: one for each seed."""
+    fits = [row for row in table if all(row[key] == value for key, value in where.items())]
+    return np.array([float(row[column]) for row in fits])

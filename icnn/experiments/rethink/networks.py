@@ -1,0 +1,122 @@
+"""The networks that lesson 10 trains: `make rethink` writes a row for each.
+
+Taught in lesson 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from icnn.experiments.ablation import MeanPositionLayer
+from icnn.experiments.released import ReleasedLayer
+from icnn.experiments.rethink.assignment import (
+    FixedLayer,
+    InformationLayer,
+    LearnedLayer,
+    MeanActivationLayer,
+)
+from icnn.layer import InterpretableLayer
+from icnn.loss import paper_gradient
+from icnn.network import CHANNELS, SIZE, MeanHead, SmallCNN, conv_block, small_cnn
+
+BATCH = 64
+CATEGORY_WEIGHT = 0.01  # of the shipped networks with a category term
+
+
+class PrintedLayer(InterpretableLayer):
+    """The paper with the constants it prints: eq. 4, τ = 0.5/n², λ = 5e-6 for each filter."""
+
+    def losses(self, labels: Tensor | None = None) -> Tensor:
+        """A number without meaning whose gradient is λ · equation 4, summed over the filters."""
+        x = self._maps
+        self._update_category_means(x.detach(), labels)
+        push = paper_gradient(x.detach(), labels[:, None] == self.target_category)
+        return 5e-6 * self.channels * (x * push).sum()
+
+
+class Recipe(NamedTuple):
+    """How many training images, and how many epochs."""
+
+    images: int
+    epochs: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.images // BATCH)
+
+
+FULL, SHORT = Recipe(5000, 8), Recipe(2500, 6)  # lesson 5's and lesson 8's
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One network to train: the doubt it belongs to, its number of filters, its layer."""
+
+    group: str
+    filters: int = CHANNELS
+    layer: Callable[[int, int], nn.Module] | None = InterpretableLayer
+    recipe: Recipe = SHORT
+
+
+def _released(weight: float) -> Callable[[int, int], ReleasedLayer]:
+    return lambda c, n: ReleasedLayer(c, n, steps_per_epoch=SHORT.steps_per_epoch, weight=weight)
+
+
+def _mean_position(channels: int, size: int) -> MeanPositionLayer:
+    return MeanPositionLayer(channels, size, weight=0.0)
+
+
+def _with_term(kind: type[InterpretableLayer]) -> Callable[[int, int], nn.Module]:
+    return lambda c, n: kind(c, n, category_weight=CATEGORY_WEIGHT)
+
+
+WIDTHS = (64, 16, 4)
+VARIANTS: dict[str, Callable[[int, int], nn.Module] | None] = {
+    "plain": None,
+    "mask only": lambda c, n: InterpretableLayer(c, n, weight=0.0),
+    "interpretable": InterpretableLayer,
+}
+CONFIGURATIONS: dict[str, Configuration] = {
+    **{
+        f"{name}, {width} filters": Configuration("filters", width, layer, FULL)
+        for width in WIDTHS
+        for name, layer in VARIANTS.items()
+    },
+    "no term": Configuration("category", layer=MeanActivationLayer),
+    "mean activation": Configuration("category", layer=_with_term(MeanActivationLayer)),
+    "fixed": Configuration("category", layer=_with_term(FixedLayer)),
+    "information": Configuration("category", layer=_with_term(InformationLayer)),
+    "learned": Configuration("category", layer=_with_term(LearnedLayer)),
+    "paper, printed constants": Configuration("code", layer=PrintedLayer),
+    "mask at the mean position, no loss": Configuration("code", layer=_mean_position),
+    "mask as released, no push": Configuration("code", layer=_released(0.0)),
+    "released, its weight": Configuration("code", layer=_released(1e-6)),
+    "released, weight 1e-4": Configuration("code", layer=_released(1e-4)),
+    "released, weight 1e-3": Configuration("code", layer=_released(1e-3)),
+}
+
+
+def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
+    """A network of lesson 10, not trained; the same seed gives the same first four convolutions.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in CONFIGURATIONS:
+        raise ValueError(f"name must be one of {', '.join(CONFIGURATIONS)}, got {name!r}")
+    chosen = CONFIGURATIONS[name]
+    model = small_cnn("plain", n_categories=n_categories, seed=seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if chosen.filters != CHANNELS:
+            last = conv_block(CHANNELS, chosen.filters, 3)
+            model.features = nn.Sequential(*model.features[: -len(last)], *last)
+            model.head = MeanHead(chosen.filters, n_categories)
+        if chosen.layer is not None:
+            model.layer = chosen.layer(chosen.filters, SIZE)
+    return model

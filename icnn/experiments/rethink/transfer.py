@@ -1,0 +1,86 @@
+"""A new category from few examples, on frozen features.
+
+Taught in lesson 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+import icnn
+from icnn.experiments.rethink.auroc import auroc
+from icnn.network import SmallCNN
+
+PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)
+SHOTS = (1, 2, 5, 10, 20)
+
+
+@torch.no_grad()
+def pooled(model: SmallCNN, images: Tensor) -> Tensor:
+    """What the head sees of each image: the means of the masked maps (N, C), float64."""
+    features = nn.Sequential(model.features, model.layer)
+    return icnn.predict(features, images).mean((2, 3)).double()
+
+
+def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
+    """Weights (C,) of a linear score that fits targets ±1; the mean is taken out before."""
+    centred = features - features.mean(0)
+    gram = centred @ centred.T + penalty * len(features) * torch.eye(len(features)).double()
+    return centred.T @ torch.linalg.solve(gram, targets - targets.mean())
+
+
+def few_shots(
+    familiar: Tensor, labels: Tensor, new: Tensor, shots: int, *, draws: int = 20
+) -> Callable[[Tensor, Tensor, float], float]:
+    """Learn "is it the new category?" from few examples, many times; returns how to score it.
+
+    Args:
+        familiar: features (N, C) of images of the known categories.
+        labels: (N,) their categories.
+        new: (M, C), features of images of the new category.
+        shots: examples of the new category and of each known one.
+        draws: how many sets of examples.
+
+    Returns:
+        score(other, fresh, penalty): mean AUROC of fresh images (new category) against other ones.
+    """
+    generator = torch.Generator().manual_seed(shots)
+    sets = []
+    for _ in range(draws):
+        order = torch.randperm(len(familiar), generator=generator)
+        old = [order[labels[order] == c][:shots] for c in labels.unique()]
+        chosen = torch.randperm(len(new), generator=generator)[:shots]
+        examples = torch.cat([familiar[torch.cat(old)], new[chosen]])
+        targets = torch.ones(len(examples)).double()
+        targets[:-shots] = -1
+        sets.append((examples, targets))
+
+    def score(other: Tensor, fresh: Tensor, penalty: float) -> float:
+        weights = torch.stack([ridge(*one, penalty) for one in sets], 1)
+        pairs = zip((fresh @ weights).T, (other @ weights).T, strict=True)
+        return sum(auroc(*pair) for pair in pairs) / draws
+
+    return score
+
+
+def transfer(model: SmallCNN) -> dict[int, tuple[float, float]]:
+    """For each number of examples: AUROC of dino against the five on test images, and the penalty.
+
+    The penalty is chosen on validation images and 100 dinos that are not examples; another 200
+    dinos are for the test.
+    """
+    names = "train", "validation", "test", "held_out"
+    data = [icnn.data.creatures(name) for name in names]
+    train, validation, test, dino = (pooled(model, one.floats()) for one in data)
+    spread = train.std(0).clamp_min(1e-9)
+    train, validation, test, dino = (f / spread for f in (train, validation, test, dino))
+    result = {}
+    for shots in SHOTS:
+        score = few_shots(train, data[0].labels, dino[:100], shots)
+        reached = {p: score(validation, dino[100:200], p) for p in PENALTIES}
+        best = max(reached, key=reached.get)
+        result[shots] = score(test, dino[200:], best), best
+    return result

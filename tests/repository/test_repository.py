@@ -1,0 +1,172 @@
+"""The files around the package agree with each other, and hold nothing of one machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import metadata, requires, version
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import icnn
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LOCK = {
+    canonicalize_name(name): pin
+    for name, pin in re.findall(
+        r"^(\S+)==(\S+)$", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE
+    )
+}
+FOR_NVIDIA_CARDS = re.compile(r"^(cuda|nvidia|triton)\b")
+LOCKED_FOR = {"python_version": "3.11", "python_full_version": "3.11.0"}  # newer ones need less
+MACHINE_PATH = re.compile(r"/(?:work|tmp|farm|root|home|Users)/[A-Za-z]")
+REGISTRIES = ("pypi", "pythonhosted", "npmjs", "anaconda", "download.pytorch")
+
+
+@pytest.fixture(scope="module")
+def tracked_texts(git) -> dict[str, str]:
+    texts = {}
+    for name in filter(None, git("ls-files", "-z").split("\0")):
+        try:
+            texts[name] = (ROOT / name).read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue  # a binary file, or one that is being deleted
+    return texts
+
+
+def declared() -> list[Requirement]:
+    extras = PROJECT["optional-dependencies"].values()
+    lists = [PROJECT["dependencies"], *extras]
+    return [Requirement(text) for requirements in lists for text in requirements]
+
+
+def needed(requirements: list[Requirement]) -> set[str]:
+    """The names of everything that the requirements bring along on the Python of the lock."""
+    names: set[str] = set()
+    todo = [(requirement, "") for requirement in requirements]
+    seen = set()
+    while todo:
+        requirement, extra = todo.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra, **LOCKED_FOR}):
+            continue
+        name = canonicalize_name(requirement.name)
+        for wanted in ("", *requirement.extras):
+            if (name, wanted) not in seen and not FOR_NVIDIA_CARDS.match(name):
+                seen.add((name, wanted))
+                names.add(name)
+                todo += [(Requirement(text), wanted) for text in requires(name) or []]
+    return names
+
+
+def test_the_lock_pins_each_package_once_and_nothing_else() -> None:
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert len(lines) == len(LOCK)
+    assert not list(filter(FOR_NVIDIA_CARDS.match, LOCK))
+
+
+def test_the_lock_pins_all_that_the_project_asks_for_and_no_more() -> None:
+    build = needed([Requirement("setuptools")])
+    assert set(LOCK) == needed(declared()) | build
+
+
+def test_the_lock_satisfies_what_the_project_asks_for() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    for requirement in [*declared(), *map(Requirement, build)]:
+        assert requirement.specifier.contains(LOCK[canonicalize_name(requirement.name)])
+    assert (LOCK["torch"], LOCK["torchvision"]) == ("2.14.1", "0.29.1")
+
+
+def test_the_installed_versions_are_the_pinned_ones() -> None:
+    assert {name: version(name).split("+")[0] for name in LOCK} == LOCK
+
+
+def test_the_pinned_versions_are_for_every_python_that_the_project_is_for() -> None:
+    lowest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    for name in LOCK:
+        allowed = SpecifierSet(metadata(name)["Requires-Python"] or "")
+        assert allowed.contains(lowest), f"{name} needs Python {allowed}"
+
+
+def test_conda_users_get_the_same_environment() -> None:
+    file = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *conda, pip = file["dependencies"]
+    assert conda == ["python=3.11", "pip"]
+    assert pip == {"pip": ["-r requirements.lock", "-e ."]}
+    assert PROJECT["requires-python"] == ">=3.11"
+
+
+def test_one_version_number_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert icnn.__version__ == PROJECT["version"] == str(citation["version"])
+    assert re.search(r"^## ([\d.]+)", changes, re.MULTILINE).group(1) == icnn.__version__
+
+
+def test_the_citation_has_what_the_format_requires() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+    assert citation["license"] == PROJECT["license"]
+
+
+def test_ruff_is_the_pinned_one() -> None:
+    command = [sys.executable, "-m", "ruff", "--version"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["ruff", LOCK["ruff"]]
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import icnn, sys; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "icnn" in loaded
+    assert not {"torch", "torchvision", "matplotlib", "ipywidgets", "IPython"} & set(loaded)
+
+
+def test_no_file_names_a_place_on_one_machine(tracked_texts) -> None:
+    for name, text in tracked_texts.items():
+        text = re.sub(r"[A-Za-z0-9+/=]{200,}", "", text)  # pictures in notebooks
+        assert not MACHINE_PATH.findall(text), name
+
+
+def test_no_file_names_a_package_registry(tracked_texts) -> None:
+    hosts = re.compile(rf"\b({'|'.join(map(re.escape, REGISTRIES))})\.(org|com)\b")
+    for name, text in tracked_texts.items():
+        assert not hosts.findall(text), name
+
+
+def test_every_make_target_is_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()
+    explained = re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE)
+    assert sorted(targets) == sorted(explained)
+    scripts = re.findall(r"tools/\w+\.py", makefile)
+    assert scripts and all((ROOT / script).is_file() for script in scripts)
+
+
+def test_the_hosted_tests_run_make_test() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert script.read_text(encoding="utf-8").splitlines()[-1] == "make test"
+    assert "run: make test" in (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_every_lesson_with_its_minutes() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for lesson in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        row = re.search(rf"^\|.*\(notebooks/{lesson.name}\).*\| (\d+) \|$", readme, re.MULTILINE)
+        card = re.search(r"(?:Minutes to read|閱讀分鐘數)\W+(\d+)", lesson.read_text("utf-8"))
+        assert row and row[1] == card[1], lesson.name
+
+
+@pytest.mark.parametrize("name", icnn.__all__)
+def test_every_name_says_in_which_lesson_it_is_taught(name) -> None:
+    assert re.search(r"[Ll]essons? \d|notebooks/exercises", getattr(icnn, name).__doc__ or "")
