@@ -15,7 +15,7 @@ _HOME = {
     "information": ("fitness", "mutual_information", "entropy_terms"),
     "loss": ("filter_loss", "category_loss", "paper_gradient"),
     "layer": ("InterpretableLayer", "filter_losses", "assign_categories"),
-    "network": ("SmallCNN", "small_cnn"),
+    "network": ("InterpretableCNN", "PartHead", "SmallCNN", "small_cnn"),
     "train": ("fit", "predict", "accuracy"),
     "measure": (
         "peaks",
@@ -37,7 +37,7 @@ _HOME = {
         "discrepancy_map",
         "average_receptive_field",
     ),
-    "surgery": ("make_interpretable", "InterpretableCNN", "PartHead"),
+    "surgery": ("make_interpretable",),
     "features": ("cached_features", "FeatureDataset"),
     "explain": (),
     "data": (),

@@ -21,7 +21,8 @@ from icnn._check_args import (
     check_whole_numbers,
 )
 from icnn.measure import best_part_tracking
-from icnn.network import HEAD_GAIN, MeanHead, SmallCNN
+from icnn.network import InterpretableCNN, MeanClassifier
+from icnn.train import predict
 
 LEAST_TRACKING = 0.3  # a filter that follows no part better than this has no name
 
@@ -34,11 +35,12 @@ class Contributions(NamedTuple):
 
 
 @torch.no_grad()
-def contributions(model: SmallCNN, images: Tensor) -> Contributions:
+def contributions(model: InterpretableCNN, images: Tensor) -> Contributions:
     """What each filter adds to each category's score; with the bias they add up to the score.
 
     Args:
-        model: with a head that is linear on the means of the maps, as `SmallCNN` has it.
+        model: of `icnn.small_cnn` or `icnn.make_interpretable`, whose classifier is linear on the
+            means of the maps.
         images: (N, 3, H, W) in [0, 1].
 
     Returns:
@@ -46,15 +48,15 @@ def contributions(model: SmallCNN, images: Tensor) -> Contributions:
         `bias` (K,); `filters.sum(2) + bias` are the scores, up to rounding.
 
     Raises:
-        TypeError, ValueError: a model with another head, or unfit images.
+        TypeError, ValueError: another model or classifier, or unfit images.
     """
-    means = HEAD_GAIN * _maps(model, images).mean((2, 3))
-    linear = model.head.linear
-    return Contributions(means[:, None] * linear.weight.detach(), linear.bias.detach())
+    classifier = _classifier(model)
+    means = classifier.gain * _masked(model, images).mean((2, 3))
+    return Contributions(means[:, None] * classifier.weight.detach(), classifier.bias.detach())
 
 
 @torch.no_grad()
-def unit_contributions(model: SmallCNN, images: Tensor, categories: Tensor) -> Tensor:
+def unit_contributions(model: InterpretableCNN, images: Tensor, categories: Tensor) -> Tensor:
     """What each unit of each map adds to the score of one category for each image.
 
     Summed over the units these are the filters' contributions; summed over the filters they are a
@@ -70,9 +72,10 @@ def unit_contributions(model: SmallCNN, images: Tensor, categories: Tensor) -> T
     Raises:
         TypeError, ValueError: as `contributions`, and for unfit categories.
     """
-    maps = _maps(model, images)
+    classifier = _classifier(model)
+    maps = _masked(model, images)
     check_labels(categories, len(images), "categories")
-    weight = HEAD_GAIN * model.head.linear.weight.detach()
+    weight = classifier.gain * classifier.weight.detach()
     if len(categories) and int(categories.max()) >= len(weight):
         raise ValueError(f"categories must be below {len(weight)}, got {int(categories.max())}")
     return maps * weight[categories.long()][..., None, None] / maps[0, 0].numel()
@@ -182,18 +185,18 @@ def deletion(
     return torch.stack([p.gather(1, categories.long()[:, None])[:, 0] for p in followed], 1)
 
 
-def _maps(model: SmallCNN, images: Tensor) -> Tensor:
-    """What the head sees."""
-    head = getattr(model, "head", None)
-    if not isinstance(head, MeanHead):
-        raise TypeError(f"model must have a head on the means of its maps, got {type(head)}")
+def _classifier(model: InterpretableCNN) -> MeanClassifier:
+    found = getattr(getattr(model, "head", None), "classifier", None)
+    if not isinstance(found, MeanClassifier):
+        got = type(model if found is None else found).__name__
+        raise TypeError(f"model must have a classifier on the means of its maps, got {got}")
+    return found
+
+
+def _masked(model: InterpretableCNN, images: Tensor) -> Tensor:
+    """What the classifier sees."""
     _check_images(images)
-    dtype = head.linear.weight.dtype
-    if images.dtype != dtype:
-        raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
-    if images.shape[1] != 3 or images.shape[2] != images.shape[3]:
-        raise ValueError(f"images must be (N, 3, H, H) for this model, got {tuple(images.shape)}")
-    return model.eval().layer(model.features(images))
+    return model.head.layer(predict(model.maps, images))
 
 
 def _check_images(images: Tensor) -> None:

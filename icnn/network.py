@@ -1,4 +1,4 @@
-"""The small network of the lessons, plain and interpretable from one definition.
+"""What a model is: backbone and head; and the small network of the lessons, in four variants.
 
 Taught in lessons 4 and 5.
 """
@@ -12,7 +12,6 @@ from icnn._check_args import check_seed, check_size
 from icnn.layer import InterpretableLayer
 
 CHANNELS, SIZE = 48, 16  # of the maps of the last conv layer, for 64×64 images
-HEAD_GAIN = 8.0  # a masked map has a small mean; this makes up for it (named in lesson 8)
 
 VARIANTS: dict[str, dict | None] = {
     "plain": None,
@@ -22,43 +21,79 @@ VARIANTS: dict[str, dict | None] = {
 }
 
 
-class SmallCNN(nn.Module):
-    """Five conv layers, 64×64×3 → 48×16×16, a layer in the middle, a linear head on the means.
+class InterpretableCNN(nn.Module):
+    """Every model here: a backbone that gives feature maps, a head that reads them by parts.
 
-    `features` gives the maps before the layer, `layer` is an `InterpretableLayer` or the identity,
-    `head` averages each map and adds up evidence: a category's score is a weighted sum over the
-    filters. Taught in lesson 5.
+    `maps` are what to measure and to look at. Call `backbone` alone to compute features once
+    (`icnn.cached_features`) and `head` alone to train on them. Made by `icnn.small_cnn` and
+    `icnn.make_interpretable`; taught in lessons 5 and 9.
+
+    Args:
+        backbone: images (N, 3, H, W) → maps.
+        head: these maps → scores (N, K).
+    """
+
+    def __init__(self, backbone: nn.Module, head: PartHead) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone(images))
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W) → maps (N, C, n, n) of the last conv layer, before the mask."""
+        return self.head.features(self.backbone(images))
+
+
+class PartHead(nn.Module):
+    """Maps of a backbone → scores (N, K), in three steps. Paper, section 3. Taught in lesson 5.
+
+    Args:
+        features: the backbone's maps → the maps of the last conv layer, after ReLU.
+        layer: an `InterpretableLayer`, or the identity in a plain network.
+        classifier: masked maps (N, C, n, n) → scores.
+    """
+
+    def __init__(self, features: nn.Module, layer: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.features, self.layer, self.classifier = features, layer, classifier
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.classifier(self.layer(self.features(maps)))
+
+
+class MeanClassifier(nn.Linear):
+    """Mean of each map, times a constant gain, then linear: (N, C, n, n) → (N, K).
+
+    It adds up evidence: a category's score is a weighted sum over the filters.
+    """
+
+    gain = 8.0  # a masked map has a small mean; this makes up for it (named in lesson 8)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(self.gain * maps.mean((-2, -1)))
+
+
+class SmallCNN(InterpretableCNN):
+    """Five conv layers, 64×64×3 → 48×16×16, a layer behind them, a linear head on the means.
+
+    Taught in lesson 5.
 
     Args:
         n_categories: number of scores.
-        layer: what stands between the last conv layer and the head.
+        layer: what stands between the last conv layer and the classifier.
     """
 
     def __init__(self, n_categories: int, layer: nn.Module) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
+        backbone = nn.Sequential(
             *conv_block(3, 16, 5, stride=2),
             *conv_block(16, 32, 3, stride=2),
             *conv_block(32, CHANNELS, 3),
             *conv_block(CHANNELS, CHANNELS, 3),
             *conv_block(CHANNELS, CHANNELS, 3),
         )
-        self.layer = layer
-        self.head = MeanHead(CHANNELS, n_categories)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.layer(self.features(images)))
-
-
-class MeanHead(nn.Module):
-    """Mean of each map, times a constant gain, then a linear layer: (N, C, n, n) → (N, K)."""
-
-    def __init__(self, channels: int, n_categories: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(channels, n_categories)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return self.linear(HEAD_GAIN * maps.mean((-2, -1)))
+        classifier = MeanClassifier(CHANNELS, n_categories)
+        super().__init__(backbone, PartHead(nn.Identity(), layer, classifier))
 
 
 def small_cnn(variant: str = "interpretable", *, n_categories: int = 5, seed: int = 0) -> SmallCNN:

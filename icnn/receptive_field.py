@@ -21,6 +21,7 @@ from icnn._check_args import (
     check_size,
 )
 from icnn.layer import InterpretableLayer
+from icnn.network import InterpretableCNN
 
 Features = Callable[[Tensor], Tensor]
 
@@ -94,6 +95,8 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
     """
     check_module(module, "module")
     sides = height_and_width(image_size)
+    if isinstance(module, InterpretableCNN):
+        module = nn.Sequential(module.backbone, module.head.features)
     windows = list(_windows(module))
     (rows, high, down), (cols, wide, right) = (
         _along(axis, side, windows) for axis, side in enumerate(sides)
@@ -274,6 +277,8 @@ def _at(layer: nn.Module, name: str, axis: int) -> int:
 
 def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Tensor]:
     """Row-major index of a filter's strongest unit, and its activation."""
+    if isinstance(features, InterpretableCNN):
+        features = features.maps
     try:
         with torch.no_grad():
             maps = features(image[None])[0]

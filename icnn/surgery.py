@@ -13,73 +13,13 @@ from torch import Tensor, nn
 
 from icnn._check_args import check_size
 from icnn.layer import InterpretableLayer
-from icnn.network import MeanHead, conv_block
+from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block
 
 # Where ResNets and DenseNets are cut: the last layer whose maps have a unit for each 16 pixels, as
 # the last conv layer of AlexNet and VGG has.
 CUTS = {"resnet": "layer3", "densenet": "features.transition3.relu"}
 DROPPED = 0.3  # of a frozen backbone's channels in training: some hundred photographs overfit
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what they expect, per channel
-
-
-class InterpretableCNN(nn.Module):
-    """A backbone that gives feature maps, and a head that classifies them by parts.
-
-    Call `backbone` alone to compute features once (`icnn.cached_features`) and `head` alone to
-    train on them. `maps` are what to measure and to look at. Made by `icnn.make_interpretable`;
-    taught in lesson 9.
-
-    Args:
-        backbone: images (N, 3, H, W) → maps of its last conv layer.
-        head: these maps → scores (N, K).
-    """
-
-    def __init__(self, backbone: nn.Module, head: PartHead) -> None:
-        super().__init__()
-        self.backbone, self.head = backbone, head
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.backbone(images))
-
-    def maps(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) → maps (N, C, n, n) of the last conv layer, before the mask."""
-        return self.head.features(self.backbone(images))
-
-
-class PartHead(nn.Module):
-    """What makes a backbone's maps interpretable, and classifies them.
-
-    `features` gives the maps of the last conv layer, `layer` is its interpretable layer and `head`
-    the linear classifier on the means, as in `SmallCNN`. Paper, section 3. Taught in lesson 9.
-
-    Args:
-        inputs: channels of the backbone's maps.
-        size: side n of the maps.
-        n_categories: number of scores.
-        width: None for the paper's surgery, with the backbone's own last conv layer: interpretable
-            layer, 3×3 conv, interpretable layer. A number for a backbone that is not trained: two
-            new 3×3 conv layers with so many filters, of which the last is interpretable.
-        layer: options of `InterpretableLayer`; None puts none.
-    """
-
-    def __init__(
-        self, inputs: int, size: int, n_categories: int, *, width: int | None, layer: dict | None
-    ) -> None:
-        super().__init__()
-        channels = width or inputs
-
-        def interpretable() -> nn.Module:
-            return nn.Identity() if layer is None else InterpretableLayer(channels, size, **layer)
-
-        first = [nn.ReLU(), interpretable()]
-        if width:
-            first = [nn.Dropout2d(DROPPED), *conv_block(inputs, channels, 3)]
-        self.features = nn.Sequential(*first, *conv_block(channels, channels, 3))
-        self.layer = interpretable()
-        self.head = MeanHead(channels, n_categories)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return self.head(self.layer(self.features(maps)))
 
 
 def make_interpretable(
@@ -144,8 +84,30 @@ def make_interpretable(
         backbone = _up_to(cnn, cut)
     channels, size = _shape_of_maps(backbone, image_size)
     return InterpretableCNN(
-        backbone, PartHead(channels, size, n_categories, width=width, layer=layer)
+        backbone, part_head(channels, size, n_categories, width=width, layer=layer)
     )
+
+
+def part_head(
+    inputs: int, size: int, n_categories: int, *, width: int | None, layer: dict | None
+) -> PartHead:
+    """The head that `make_interpretable` puts on maps (N, inputs, size, size) of a backbone.
+
+    Args:
+        inputs: channels of the backbone's maps.
+        size: side n of the maps.
+        n_categories, width, layer: as for `make_interpretable`.
+    """
+    channels = width or inputs
+
+    def interpretable() -> nn.Module:
+        return nn.Identity() if layer is None else InterpretableLayer(channels, size, **layer)
+
+    first = [nn.ReLU(), interpretable()]
+    if width:
+        first = [nn.Dropout2d(DROPPED), *conv_block(inputs, channels, 3)]
+    features = nn.Sequential(*first, *conv_block(channels, channels, 3))
+    return PartHead(features, interpretable(), MeanClassifier(channels, n_categories))
 
 
 class _Trunk(nn.Module):

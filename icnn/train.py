@@ -120,14 +120,16 @@ def ramp(progress: float) -> float:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Tensor:
+def predict(
+    model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int = BATCH
+) -> Tensor:
     """What a module gives for many images, in eval mode and in batches: (N, …).
 
-    Pass the model for scores or a part of it, such as `model.features`, for maps. Works where the
-    model is. Used from lesson 0 on.
+    Pass the model for scores, `model.maps` for maps. Works where the model is. Used from lesson 0
+    on.
 
     Args:
-        model: a module that takes a batch of images.
+        model: a module that takes a batch of images, or a method of one.
         images: (N, …), of the model's floating dtype.
         batch_size: images at a time.
 
@@ -138,14 +140,15 @@ def predict(model: nn.Module, images: Tensor, *, batch_size: int = BATCH) -> Ten
         TypeError, ValueError: `model` is no module, `images` is no floating tensor of the model's
             dtype, they do not fit the model, or `batch_size` is no number of images.
     """
-    check_module(model, "model")
+    owner = getattr(model, "__self__", model)
+    check_module(owner, "model")
     check_floating(images, "images")
     check_size(batch_size, "batch_size")
-    dtype = next((p.dtype for p in model.parameters()), images.dtype)
+    dtype = next((p.dtype for p in owner.parameters()), images.dtype)
     if images.dtype != dtype:
         raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
-    model.eval()
-    device = _device(model)
+    owner.eval()
+    device = _device(owner)
     try:
         results = [model(batch.to(device)).to(images.device) for batch in images.split(batch_size)]
     except torch.OutOfMemoryError:

@@ -56,9 +56,9 @@ def run(task: tuple[str, int]) -> list:
 def measure(model: icnn.SmallCNN, name: str) -> list[float]:
     """All measures but the seconds; the tinted accuracies are of the networks that saw tints."""
     data = icnn.data.creatures("test")
-    maps = icnn.predict(model.features, data.floats())
+    maps = icnn.predict(model.maps, data.floats())
     units, scores = icnn.peaks(maps)
-    points = icnn.unit_centres(model.features, 64).pixels(units)
+    points = icnn.unit_centres(model, 64).pixels(units)
     live = icnn.live_filters(maps)
     masked = (maps * icnn.part_mask(maps)).sum((0, 2, 3)) / maps.sum((0, 2, 3))
     shifted = [float("nan")] * 2

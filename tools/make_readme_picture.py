@@ -19,7 +19,7 @@ def main() -> None:
     test = icnn.data.creatures("test")
     fig = plt.figure(figsize=(10.6, 3.6))
     for half, variant in zip(fig.subfigures(1, 2), ("plain", "interpretable"), strict=True):
-        maps = icnn.predict(icnn.checkpoints.load(variant).features, test.floats())
+        maps = icnn.predict(icnn.checkpoints.load(variant).maps, test.floats())
         grid = half.subplots(ROWS, COLUMNS)
         name = "an ordinary CNN" if variant == "plain" else "an interpretable CNN"
         half.suptitle(f"{name}: three filters, one a row", fontsize=12)

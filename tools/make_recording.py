@@ -56,14 +56,14 @@ def train(variant: str) -> tuple[list[icnn.network.SmallCNN], list[float]]:
 def tracking(model: icnn.network.SmallCNN) -> PartTracking:
     """The part that each filter tracks on the validation pictures, and how well."""
     validation = icnn.data.creatures("validation")
-    centres = icnn.unit_centres(model.features, validation.images.shape[-1])
-    units, scores = icnn.peaks(icnn.predict(model.features, validation.floats()))
+    centres = icnn.unit_centres(model, validation.images.shape[-1])
+    units, scores = icnn.peaks(icnn.predict(model.maps, validation.floats()))
     return icnn.best_part_tracking(centres.pixels(units), scores, validation.landmarks)
 
 
 def top_pictures(model: icnn.network.SmallCNN, filters: list[int]) -> torch.Tensor:
     """Six test pictures for each filter (F, I), spread over those on which it fires most."""
-    maps = icnn.predict(model.features, icnn.data.creatures("test").floats())
+    maps = icnn.predict(model.maps, icnn.data.creatures("test").floats())
     order = maps[:, filters].amax((2, 3)).sort(dim=0, descending=True, stable=True).indices
     return order[list(RANKS)].T
 
@@ -72,7 +72,7 @@ def answers(stages: list[icnn.network.SmallCNN], filters: list[int]) -> tuple[np
     """The pictures (F, I) of one network, and its maps (E, F, I, n, n) of them."""
     pictures = top_pictures(stages[-1], filters)
     shown = icnn.data.creatures("test").floats(pictures.flatten())
-    maps = torch.stack([icnn.predict(stage.features, shown) for stage in stages])
+    maps = torch.stack([icnn.predict(stage.maps, shown) for stage in stages])
     maps = maps.unflatten(1, pictures.shape)  # (E, F, I, C, n, n)
     own = [maps[:, f, :, number] for f, number in enumerate(filters)]
     return pictures.numpy(), torch.stack(own, 1).numpy()

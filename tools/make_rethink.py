@@ -46,9 +46,9 @@ def train_and_measure(name: str, seed: int) -> Iterator[list]:
     options = {"epochs": recipe.epochs, "batch_size": networks.BATCH, "seed": seed}
     icnn.fit(model, train, few, **options, progress=False)
     seconds = time.perf_counter() - start
-    trace = getattr(model.layer, "trace", None)
+    trace = getattr(model.head.layer, "trace", None)
     settled = assignment.settling(trace) if trace else (float("nan"),) * 2
-    beta = getattr(model.layer, "beta", torch.tensor(torch.nan))
+    beta = getattr(model.head.layer, "beta", torch.tensor(torch.nan))
     more = [*settled, float(torch.as_tensor(beta).mean()), seconds]
     for split, data in (("validation", validation), ("test", icnn.data.creatures("test"))):
         yield [split, *redundancy.measure(model, data).values(), *more]

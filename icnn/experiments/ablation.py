@@ -20,15 +20,11 @@ from icnn.templates import l1_distances, mask_at
 TINTS = torch.tensor([[230, 60, 60], [60, 200, 80], [70, 110, 235], [225, 205, 60], [190, 80, 210]])
 
 
-class MaxHead(nn.Module):
+class MaxClassifier(nn.Linear):
     """The maximum of each map, then a linear layer: (N, C, n, n) → (N, K)."""
 
-    def __init__(self, channels: int, n_categories: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(channels, n_categories)
-
     def forward(self, maps: Tensor) -> Tensor:
-        return self.linear(maps.amax((-2, -1)))
+        return super().forward(maps.amax((-2, -1)))
 
 
 class BestTemplateLayer(InterpretableLayer):
@@ -138,14 +134,14 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
     chosen = CONFIGURATIONS[name]
     model = small_cnn("plain", n_categories=n_categories, seed=seed)
     if chosen.options is not None:
-        model.layer = chosen.layer(CHANNELS, SIZE, **chosen.options)
+        model.head.layer = chosen.layer(CHANNELS, SIZE, **chosen.options)
     if chosen.head == "max":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model.head = MaxHead(CHANNELS, n_categories)
+            model.head.classifier = MaxClassifier(CHANNELS, n_categories)
     if chosen.early:
-        model.features, later = model.features[:9], model.features[9:]
-        model.head = nn.Sequential(later, model.head)
+        model.backbone, later = model.backbone[:9], model.backbone[9:]
+        model.head.classifier = nn.Sequential(later, model.head.classifier)
     return model
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from icnn import measure
 from icnn.features import FeatureDataset
 from icnn.layer import assign_categories
-from icnn.surgery import PartHead
+from icnn.network import PartHead
+from icnn.surgery import part_head
 from icnn.train import fit, predict
 
 VARIANTS: dict[str, dict | None] = {
@@ -58,7 +59,7 @@ def new_head(shape: torch.Size, n_categories: int, variant: str, *, seed: int = 
     _, channels, size, _ = shape
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return PartHead(channels, size, n_categories, width=WIDTH, layer=VARIANTS[variant])
+        return part_head(channels, size, n_categories, width=WIDTH, layer=VARIANTS[variant])
 
 
 @torch.no_grad()

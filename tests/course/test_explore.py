@@ -238,11 +238,11 @@ def test_split() -> icnn.data.PartDataset:
 def test_filters_are_measured_as_in_lesson_6(network, layer, test_split) -> None:
     model = icnn.checkpoints.load(network)
     found: list[torch.Tensor] = []
-    last = model.features[3 * layer - 1]
+    last = model.backbone[3 * layer - 1]
     hook = last.register_forward_hook(lambda module, inputs, output: found.append(output.clone()))
     with torch.no_grad():
         for batch in test_split.floats().split(500):
-            model.features(batch)
+            model.backbone(batch)
     hook.remove()
     maps = torch.cat(found)
     flat = maps.flatten(2)
@@ -313,7 +313,7 @@ def test_the_recording_has_what_it_says() -> None:
 @pytest.mark.parametrize("variant", ["plain", "mask only"])
 def test_the_recording_ends_with_the_shipped_network(variant, test_split) -> None:
     tape, v = recording.load(), recording.VARIANTS.index(variant)
-    features = icnn.checkpoints.load(variant).features
+    features = icnn.checkpoints.load(variant).backbone
     validation = icnn.data.creatures("validation")
     units, scores = icnn.peaks(icnn.predict(features, validation.floats()))
     points = icnn.unit_centres(features, 64).pixels(units)

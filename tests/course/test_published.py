@@ -28,11 +28,14 @@ TOLERANCE = (0.002, 0.02, 0.002, 0.01)
 @torch.no_grad()
 def measures(variant: str, seed: int, data: icnn.data.PartDataset) -> list[float]:
     model = icnn.checkpoints.load(variant, seed)
-    maps = icnn.predict(model.features, data.floats())
+    maps = icnn.predict(model.maps, data.floats())
     units, scores = icnn.peaks(maps)
-    points = icnn.unit_centres(model.features, 64).pixels(units)
+    points = icnn.unit_centres(model, 64).pixels(units)
     return [
-        (model.head(model.layer(maps)).argmax(1) == data.labels).double().mean().item(),
+        (model.head.classifier(model.head.layer(maps)).argmax(1) == data.labels)
+        .double()
+        .mean()
+        .item(),
         icnn.best_part_tracking(points, scores, data.landmarks).tracking.mean().item(),
         icnn.location_instability(points, scores, data.landmarks, 64).mean().item(),
         icnn.category_selectivity(maps, data.labels).mean().item(),

@@ -27,8 +27,8 @@ def test_every_network_can_be_trained(name) -> None:
     loss = torch.nn.functional.cross_entropy(model(images), labels)
     (loss + icnn.filter_losses(model, labels)).backward()
     assert all(p.grad.isfinite().all() for p in model.parameters())
-    first = icnn.small_cnn("plain", seed=1).features[0].weight
-    assert model.features[0].weight.equal(first)
+    first = icnn.small_cnn("plain", seed=1).backbone[0].weight
+    assert model.backbone[0].weight.equal(first)
 
 
 def test_an_unknown_network() -> None:
@@ -69,7 +69,7 @@ def test_equation_4_as_a_loss_has_the_gradient_of_equation_4() -> None:
 
 def test_the_maximum_does_not_see_the_mask() -> None:
     x = torch.rand(3, 48, 16, 16)
-    head = ablation.MaxHead(48, 5)
+    head = ablation.MaxClassifier(48, 5)
     assert head(x).equal(head(x * icnn.part_mask(x)))
 
 

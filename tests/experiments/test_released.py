@@ -196,7 +196,7 @@ def test_it_trains_in_a_network_and_survives_saving() -> None:
     assert all(p.grad.isfinite().all() for p in model.parameters())
     again = SmallCNN(5, released.ReleasedLayer(48, 16, steps_per_epoch=3))
     again.load_state_dict(model.state_dict())
-    assert again.layer.beta.equal(model.layer.beta)
+    assert again.head.layer.beta.equal(model.head.layer.beta)
     assert again.eval()(images).equal(model.eval()(images))
 
 

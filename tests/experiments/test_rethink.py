@@ -72,8 +72,8 @@ def test_every_network_can_be_trained(name) -> None:
         loss = nn.functional.cross_entropy(model(images), labels)
         (loss + icnn.filter_losses(model, labels)).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    assert model.features(images).shape[1] == networks.CONFIGURATIONS[name].filters
-    assert model.features[0].weight.equal(small_cnn("plain", seed=1).features[0].weight)
+    assert model.backbone(images).shape[1] == networks.CONFIGURATIONS[name].filters
+    assert model.backbone[0].weight.equal(small_cnn("plain", seed=1).backbone[0].weight)
     same = networks.build(name, seed=1).state_dict()
     assert all(networks.build(name, seed=1).state_dict()[key].equal(same[key]) for key in same)
 
@@ -148,7 +148,7 @@ def test_measures_of_a_shipped_network() -> None:
     assert measured["parts"] <= measured["pairs"] <= measured["detectors"] <= 48
     assert 0 < measured["twin"] <= 1 <= measured["categories"] <= 5
     silent = small_cnn("plain")
-    nn.init.constant_(silent.features[-2].weight, 0)
+    nn.init.constant_(silent.backbone[-2].weight, 0)
     measured = redundancy.measure(silent, data)
     assert tuple(measured) == redundancy.MEASURES and measured["live filters"] == 0
 
@@ -233,7 +233,7 @@ def test_attributions_and_their_sums() -> None:
     worth = faithfulness.attributions(model, images, predicted)
     assert tuple(worth) == faithfulness.ORDERS
     assert all(w.shape == (4, 16, 16) for w in worth.values())
-    parts = worth["parts"].sum((1, 2)) + model.head.linear.bias.detach()[predicted]
+    parts = worth["parts"].sum((1, 2)) + model.head.classifier.bias.detach()[predicted]
     assert (parts - scores.amax(1)).abs().max() <= 1e-5
     assert worth["Grad-CAM"].min() >= 0
     assert worth["centre first"][0].argmax() in (7 * 16 + 7, 7 * 16 + 8, 8 * 16 + 7, 8 * 16 + 8)

@@ -212,9 +212,9 @@ def right_network(answer, variant, n_categories=5, seed=0) -> None:
     same_seed = icnn.small_cnn("plain", n_categories=n_categories, seed=seed).state_dict()
     state = answer.state_dict()
     assert all(torch.equal(state[name], value) for name, value in same_seed.items())
-    assert answer.head.linear.out_features == n_categories
+    assert answer.head.classifier.out_features == n_categories
     wanted = nn.Identity if variant == "plain" else icnn.InterpretableLayer
-    assert type(answer.layer) is wanted
+    assert type(answer.head.layer) is wanted
 
 
 @public("small_cnn", icnn.small_cnn, right_network, share=0.1)

@@ -8,8 +8,8 @@ from torch import nn
 
 import icnn
 from icnn import explain
-from icnn.experiments.ablation import MaxHead
-from icnn.network import HEAD_GAIN
+from icnn.experiments.ablation import MaxClassifier
+from icnn.network import MeanClassifier
 
 IMAGES = icnn.data.creatures("test").floats(slice(0, 6))
 CATEGORIES = torch.tensor([0, 1, 2, 3, 4, 0])
@@ -33,19 +33,19 @@ def test_contributions_add_up_to_the_scores(model) -> None:
 
 def test_a_contribution_by_hand(model) -> None:
     filters, _ = explain.contributions(model, IMAGES)
-    maps = icnn.predict(nn.Sequential(model.features, model.layer), IMAGES)
-    by_hand = sum(maps[2, 7].flatten().tolist()) / 256 * HEAD_GAIN
-    by_hand *= model.head.linear.weight[3, 7].item()
+    maps = model.head.layer(icnn.predict(model.maps, IMAGES))
+    by_hand = sum(maps[2, 7].flatten().tolist()) / 256 * MeanClassifier.gain
+    by_hand *= model.head.classifier.weight[3, 7].item()
     assert filters[2, 3, 7].item() == pytest.approx(by_hand, rel=1e-4, abs=1e-6)
 
 
 def test_without_a_filter_the_score_lacks_its_contribution(model) -> None:
     filters, _ = explain.contributions(model, IMAGES)
-    maps = icnn.predict(nn.Sequential(model.features, model.layer), IMAGES)
+    maps = model.head.layer(icnn.predict(model.maps, IMAGES))
     gone = maps.clone()
     gone[:, 5] = 0
     with torch.no_grad():
-        loss = model.head(maps) - model.head(gone)
+        loss = model.head.classifier(maps) - model.head.classifier(gone)
     assert (loss - filters[:, :, 5]).abs().max() <= 1e-5
 
 
@@ -58,8 +58,8 @@ def test_units_add_up_to_filters(model) -> None:
 
 def test_grad_cam_behind_the_mask_is_the_positive_part(model) -> None:
     """With a head on means Grad-CAM is a class activation map, up to a constant."""
-    maps = model.layer(model.features(IMAGES)).detach().requires_grad_()
-    model.head(maps).gather(1, CATEGORIES[:, None]).sum().backward()
+    maps = model.head.layer(model.maps(IMAGES)).detach().requires_grad_()
+    model.head.classifier(maps).gather(1, CATEGORIES[:, None]).sum().backward()
     cam = (maps.grad.mean((2, 3), keepdim=True) * maps).sum(1).relu().detach()
     units = explain.unit_contributions(model, IMAGES, CATEGORIES).sum(1).relu()
     assert (cam - units).abs().max() <= 1e-6
@@ -103,7 +103,7 @@ def test_deletion_by_hand() -> None:
 
 MODEL = icnn.small_cnn("plain").eval()
 OTHER_HEAD = icnn.small_cnn("plain")
-OTHER_HEAD.head = MaxHead(48, 5)
+OTHER_HEAD.head.classifier = MaxClassifier(48, 5)
 WORTH, LABELS = torch.rand(6, 16, 16), CATEGORIES
 
 

@@ -165,7 +165,7 @@ def test_a_compiled_model_gives_the_same_losses_and_gradients() -> None:
         call = torch.compile(model, backend="aot_eager") if compiled else model
         loss = torch.nn.functional.cross_entropy(call(images), labels)
         (loss + icnn.filter_losses(call, labels)).backward()
-        results.append([p.grad for p in model.parameters()] + [model.layer.peak])
+        results.append([p.grad for p in model.parameters()] + [model.head.layer.peak])
     for plain, compiled in zip(*results, strict=True):
         torch.testing.assert_close(compiled, plain)
 

@@ -40,7 +40,7 @@ def test_variants_differ_in_one_layer_only() -> None:
         assert state.keys() == states["plain"].keys()
         assert all(state[name].equal(states["plain"][name]) for name in state)
     other = dict(icnn.small_cnn("plain", seed=4).named_parameters())
-    assert not other["head.linear.weight"].equal(states["plain"]["head.linear.weight"])
+    assert not other["head.classifier.weight"].equal(states["plain"]["head.classifier.weight"])
     before = torch.random.get_rng_state()
     icnn.small_cnn()
     assert torch.random.get_rng_state().equal(before)
@@ -49,7 +49,7 @@ def test_variants_differ_in_one_layer_only() -> None:
 def test_shapes() -> None:
     model = icnn.small_cnn("interpretable", n_categories=4).eval()
     assert model(torch.rand(2, 3, 64, 64)).shape == (2, 4)
-    assert model.features(torch.rand(2, 3, 64, 64)).shape == (2, 48, 16, 16)
+    assert model.maps(torch.rand(2, 3, 64, 64)).shape == (2, 48, 16, 16)
 
 
 @pytest.mark.parametrize("variant", ["plain", "category term"])

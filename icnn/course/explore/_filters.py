@@ -52,7 +52,7 @@ def networks() -> dict[str, icnn.network.SmallCNN]:
 @cache
 def layers() -> dict[str, list[Layer]]:
     """What every layer of both networks does; takes some seconds, once."""
-    return {name: _measure(network.features) for name, network in networks().items()}
+    return {name: _measure(network.backbone) for name, network in networks().items()}
 
 
 def _measure(features: torch.nn.Sequential) -> list[Layer]:
@@ -86,7 +86,7 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     top = scores.topk(TOP).indices.tolist()
     with torch.no_grad():
         batch = test.floats([picture, *top])
-        maps = networks()[network].features[: PER_BLOCK * layer](batch)[:, filter]
+        maps = networks()[network].backbone[: PER_BLOCK * layer](batch)[:, filter]
     masks = icnn.part_mask(maps)
     masked = maps * masks
     part, limit = int(of.part[filter]), float(scores[top[0]])

@@ -25,7 +25,7 @@ FULL = 255  # of a map, at the filter's peak in that epoch
 def recorded() -> tuple[Recording, PartDataset, ReceptiveField]:
     """The recording, the pictures it is about, and where in these the units of the maps look."""
     test = icnn.data.creatures("test")
-    field = icnn.unit_centres(icnn.small_cnn().features, test.images.shape[-1])
+    field = icnn.unit_centres(icnn.small_cnn(), test.images.shape[-1])
     return recording.load(), test, field
 
 

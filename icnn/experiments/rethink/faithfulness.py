@@ -28,7 +28,7 @@ def attributions(model: SmallCNN, images: Tensor, categories: Tensor) -> dict[st
     """
     from captum.attr import IntegratedGradients, LayerGradCam
 
-    cam = LayerGradCam(model, model.features).attribute(
+    cam = LayerGradCam(model, model.backbone).attribute(
         images, target=categories, relu_attributions=True
     )
     grey = torch.full_like(images, 0.5)
@@ -124,5 +124,5 @@ def agreement(which: Tensor, loss: Tensor, claim: Tensor) -> tuple[float, float]
 
 def named_filters(model: SmallCNN, data: PartDataset) -> Tensor:
     """`icnn.explain.filter_parts` of a network, on pictures that are not to be explained."""
-    points, scores = peak_points(model, icnn.predict(model.features, data.floats()))
+    points, scores = peak_points(model, icnn.predict(model.maps, data.floats()))
     return filter_parts(points, scores, data.landmarks)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import icnn
 from icnn.data import PartDataset
@@ -51,13 +51,13 @@ class Familiarity:
 
     def __init__(self, model: SmallCNN, train: PartDataset) -> None:
         self.model = model
-        maps = icnn.predict(model.features, train.floats())
+        maps = icnn.predict(model.maps, train.floats())
         points, peaks = peak_points(model, maps)
         self.scale = peaks.mean(0).clamp_min(1e-6)
         self.category = icnn.assign_categories(maps, train.labels, len(train.categories))
         self.middle = peaks.median(0).values
         self.patterns = (peaks > self.middle).float()
-        weight = model.head.linear.weight.detach() * maps.mean((0, 2, 3))
+        weight = model.head.classifier.weight.detach() * maps.mean((0, 2, 3))
         self.loudest = weight.topk(min(NEAREST, len(self.scale)), 1).indices  # (K, 8)
         self.shapes = [
             _gaussian(_distances(points[train.labels == k][:, filters]))
@@ -67,8 +67,9 @@ class Familiarity:
     @torch.no_grad()
     def scores(self, images: Tensor) -> dict[str, Tensor]:
         """Each score (N,) of images (N, 3, H, W) in [0, 1]."""
-        maps = icnn.predict(self.model.features, images)
-        logits = icnn.predict(nn.Sequential(self.model.layer, self.model.head), maps)
+        maps = icnn.predict(self.model.maps, images)
+        head = self.model.head
+        logits = head.classifier(head.layer(maps))
         predicted = logits.argmax(1)
         points, peaks = peak_points(self.model, maps)
         cone = part_templates(SIZE, tau=1.0)[:-1].flatten(1) + 1

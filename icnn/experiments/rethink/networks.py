@@ -22,7 +22,7 @@ from icnn.experiments.rethink.assignment import (
 )
 from icnn.layer import InterpretableLayer
 from icnn.loss import paper_gradient
-from icnn.network import CHANNELS, SIZE, MeanHead, SmallCNN, conv_block, small_cnn
+from icnn.network import CHANNELS, SIZE, MeanClassifier, SmallCNN, conv_block, small_cnn
 
 BATCH = 64
 CATEGORY_WEIGHT = 0.01  # of the shipped networks with a category term
@@ -115,8 +115,8 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
         torch.manual_seed(seed)
         if chosen.filters != CHANNELS:
             last = conv_block(CHANNELS, chosen.filters, 3)
-            model.features = nn.Sequential(*model.features[: -len(last)], *last)
-            model.head = MeanHead(chosen.filters, n_categories)
+            model.backbone = nn.Sequential(*model.backbone[: -len(last)], *last)
+            model.head.classifier = MeanClassifier(chosen.filters, n_categories)
         if chosen.layer is not None:
-            model.layer = chosen.layer(chosen.filters, SIZE)
+            model.head.layer = chosen.layer(chosen.filters, SIZE)
     return model

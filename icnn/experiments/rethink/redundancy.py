@@ -43,7 +43,7 @@ def measure(model: SmallCNN, data: PartDataset) -> dict[str, float]:
     entropy); `twin` is the mean correlation of a filter's masked maps with those of the filter most
     like it.
     """
-    maps = icnn.predict(model.features, data.floats())
+    maps = icnn.predict(model.maps, data.floats())
     live = icnn.live_filters(maps)
     result = {"accuracy": icnn.accuracy(model, data), "live filters": int(live.sum())}
     if live.sum() < 2:
@@ -74,7 +74,7 @@ def measure(model: SmallCNN, data: PartDataset) -> dict[str, float]:
 def peak_points(model: SmallCNN, maps: Tensor) -> tuple[Tensor, Tensor]:
     """Peaks of maps in pixels (N, C, 2) and their scores (N, C)."""
     units, scores = icnn.peaks(maps)
-    return icnn.unit_centres(model.features, 64).pixels(units), scores
+    return icnn.unit_centres(model, 64).pixels(units), scores
 
 
 def twin_correlation(maps: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import icnn
 from icnn.experiments.rethink.auroc import auroc
@@ -21,8 +21,7 @@ SHOTS = (1, 2, 5, 10, 20)
 @torch.no_grad()
 def pooled(model: SmallCNN, images: Tensor) -> Tensor:
     """What the head sees of each image: the means of the masked maps (N, C), float64."""
-    features = nn.Sequential(model.features, model.layer)
-    return icnn.predict(features, images).mean((2, 3)).double()
+    return model.head.layer(icnn.predict(model.maps, images)).mean((2, 3)).double()
 
 
 def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
