@@ -146,16 +146,25 @@ def check_maps(x: Tensor, name: str) -> None:
     check_square(x, name)
 
 
-def check_labels(labels: Tensor, count: int, name: str = "labels") -> None:
-    """One category index, from 0 up, for each of `count` images."""
+def check_label_shape(labels: Tensor, count: int, name: str = "labels") -> None:
+    """Integers for `count` images; their values are not read, which would wait for a GPU."""
     check_dense(labels, name)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(f"{name} must have an integer dtype, got {labels.dtype}")
-    check_data(labels, name)
     if labels.shape != (count,):
         raise ValueError(f"{name} must have shape ({count},), got {tuple(labels.shape)}")
+
+
+def check_labels(
+    labels: Tensor, count: int, name: str = "labels", *, below: int | None = None
+) -> None:
+    """One category index, from 0 up, for each of `count` images."""
+    check_label_shape(labels, count, name)
+    check_data(labels, name)
     if count and int(labels.min()) < 0:
         raise ValueError(f"{name} must be 0 or more, got {int(labels.min())}")
+    if count and below is not None and int(labels.max()) >= below:
+        raise ValueError(f"{name} must be below n_categories = {below}, got {int(labels.max())}")
 
 
 def check_is_target(is_target: Tensor, x: Tensor) -> None:

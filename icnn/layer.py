@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from icnn._check_args import (
     check_bool,
     check_finite,
+    check_label_shape,
     check_labels,
     check_maps,
     check_positive,
@@ -18,21 +19,26 @@ from icnn._check_args import (
     check_size,
     check_weight,
 )
-from icnn._distributed import add_up, highest
+from icnn._distributed import add_up
 from icnn.loss import category_loss, filter_loss
 from icnn.templates import mask_at
 
 MOMENTUM = 0.1  # of the running means, as in batch normalisation
 SCALE_FLOOR = 0.1  # a filter that hardly fires is measured against a tenth of the layer's mean peak
+CATEGORIES = 1000  # that a layer can tell apart if it is not told how many there are
 
 
 class InterpretableLayer(nn.Module):
     """Put it behind the ReLU of a high conv layer to make each filter a detector of one part.
 
     Forward: every map is multiplied by the mask around its own peak. In training it also keeps the
-    maps, from which `filter_losses` then computes the filter loss (on the maps before the mask).
-    Running means, not learned: each filter's peak, and its mean activation on each category.
-    Paper, section 3. Taught in lesson 4.
+    maps, from which `filter_losses` then computes the filter loss (on the maps before the mask),
+    until the next forward in any mode. Paper, section 3. Taught in lesson 4.
+
+    Running means, not learned: each filter's peak moves once in each forward in training mode, also
+    without gradients (as in batch normalisation), its mean activation on each category once with
+    the labels of such a forward. What activation checkpointing repeats in the backward pass counts
+    once. Half precision is summed up in float32.
 
     Args:
         channels: number of filters C.
@@ -42,6 +48,7 @@ class InterpretableLayer(nn.Module):
         weight: of the filter loss (λ); 0 means the mask alone.
         sharpness: of the fitness (κ), see `filter_loss`.
         category_weight: of the category term, which needs labels; 0 means none.
+        n_categories: how many there are at most, K: labels are below it.
         memory: how many images of earlier batches take part in Z_T and p(x), without a gradient of
             their own: for batches too small for a statistic, and for gradient accumulation, where
             it is the images of the other batches of one step. The maps remembered are those of the
@@ -64,6 +71,7 @@ class InterpretableLayer(nn.Module):
         weight: float = 0.05,
         sharpness: float = 2.0,
         category_weight: float = 0.0,
+        n_categories: int = CATEGORIES,
         memory: int = 0,
     ) -> None:
         super().__init__()
@@ -74,30 +82,35 @@ class InterpretableLayer(nn.Module):
         check_bool(mask, "mask")
         check_weight(weight, "weight")
         check_weight(category_weight, "category_weight")
+        check_size(n_categories, "n_categories")
         if type(memory) is not int:
             raise TypeError(f"memory must be an int, got {type(memory).__name__}")
         if memory < 0:
             raise ValueError(f"memory must be 0 or more, got {memory}")
         self.channels, self.size, self.beta, self.mask = channels, size, beta, mask
         self.weight, self.sharpness, self.category_weight = weight, sharpness, category_weight
-        self.memory = memory
+        self.n_categories, self.memory = n_categories, memory
         self.register_buffer("peak", torch.zeros(channels))
         self.register_buffer("batches", torch.zeros((), dtype=torch.long))
-        self.register_buffer("category_means", torch.zeros(channels, 0))
-        self._maps: Tensor | None = None  # of the last training forward
-        self._earlier: Tensor | None = None  # of the ones before
+        self.register_buffer("category_means", torch.zeros(channels, n_categories))
+        self._maps: Tensor | None = None  # of the last forward, if that was in training mode
+        self._differentiable = False  # whether that forward ran with gradients
+        self._labelled = False  # whether its labels have moved the category means
+        self._earlier: Tensor | None = None  # the images of the forwards before
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(x, torch.fx.Proxy):  # for torch.fx it is one step, as a layer of torch.nn is
+            return x.tracer.create_proxy("call_module", x.tracer.path_of_module(self), (x,), {})
         check_maps(x, "x")
         if x.shape[1:] != (self.channels, self.size, self.size):
             wanted = ("N", self.channels, self.size, self.size)
             raise ValueError(f"x must have shape {wanted}, got {tuple(x.shape)}")
         check_same_device(x, "x", self.peak, "the layer")
         peak, where = x.detach().flatten(-2).max(-1)
-        if self.training:
-            self._remember()
-            self._maps = x
-            self._update_peak(peak)
+        if not _repeats():
+            self._keep(x)
+            if self.training:
+                self._update_peak(peak)
         if not self.mask:
             return x
         return x * self._mask_of(x.detach(), where)
@@ -108,38 +121,61 @@ class InterpretableLayer(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """(C,) float32: the running mean peak of each filter, floored where it hardly fires."""
-        floor = SCALE_FLOOR * self.peak.mean()
-        return self.peak.clamp_min(floor.clamp_min(torch.finfo(torch.float32).tiny))
+        """(C,) float32 at least: each filter's running mean peak, floored where it hardly fires."""
+        peak = self.peak.to(_at_least_float32(self.peak))
+        floor = SCALE_FLOOR * peak.mean()
+        return peak.clamp_min(floor.clamp_min(torch.finfo(torch.float32).tiny))
 
     @property
     def target_category(self) -> Tensor:
-        """(C,) int64: the category that activates each filter most, by the running means."""
-        if not self.category_means.numel():
-            raise RuntimeError("the target category is known after a training step with labels")
-        return self.category_means.argmax(1)
+        """(C,) int64: the category that activates each filter most, by the running means.
+
+        −1 for a filter that no image with a label has activated yet in training.
+        """
+        means = self.category_means
+        return means.argmax(1).masked_fill((means == 0).all(1), -1)
+
+    @property
+    def _needs_labels(self) -> bool:
+        return self.category_weight > 0
 
     def losses(self, labels: Tensor | None = None) -> Tensor:
-        """The layer's weighted losses, a scalar, from its last training forward.
+        """The layer's weighted losses, a scalar, from its last forward, which was in training mode.
+
+        After two forwards it is the second that counts. It has a gradient where the maps have one.
 
         Args:
-            labels: (N,) integer categories of that batch's images; needed by the category term,
-                and without them the target categories are not followed.
+            labels: (N,) integer categories of that batch's images, below K; needed by the category
+                term, and without them the target categories are not followed.
 
         Raises:
-            RuntimeError: there was no training forward yet.
-            TypeError, ValueError: unfit labels, or none where the category term needs them.
+            RuntimeError: the last forward was not in training mode, or it ran without gradients
+                while they are wanted now.
+            TypeError, ValueError: unfit labels, or none where they are needed. On a GPU their
+                values are checked there.
         """
-        if self._maps is None:
-            raise RuntimeError("filter losses need a forward pass in training mode first")
-        if self.category_weight and labels is None:
-            raise ValueError("labels must be given: the category term needs them, got None")
-        x, scale = self._maps, self.scale
-        options = {"sharpness": self.sharpness, "scale": scale, "beta": self.beta}
-        total = x.new_zeros((), dtype=torch.promote_types(x.dtype, torch.float32))
+        x = self._maps
+        if x is None:
+            raise RuntimeError(
+                "filter losses need a forward pass in training mode, and no other one since"
+            )
+        in_vain = torch.is_grad_enabled() and not self._differentiable
+        if in_vain and (self.weight or self.category_weight):
+            raise RuntimeError(
+                "the filter loss would have no gradient: the forward pass ran without gradients, "
+                "as under checkpoint(..., use_reentrant=True). Take use_reentrant=False, or call "
+                "this under torch.no_grad(), too"
+            )
         if labels is not None:
-            check_labels(labels, len(x))
-            self._update_category_means(x.detach(), labels)
+            self._follow(x.detach(), labels)
+        elif self._needs_labels:
+            raise ValueError("labels must be given: they choose the categories, got None")
+        return self._loss(x, labels)
+
+    def _loss(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """The weighted losses of maps x; the experiments try other ones."""
+        options = {"sharpness": self.sharpness, "scale": self.scale, "beta": self.beta}
+        total = x.new_zeros((), dtype=_at_least_float32(x))
         if self.weight:
             total = total + self.weight * self._filter_loss(x, options)
         if self.category_weight:
@@ -155,36 +191,47 @@ class InterpretableLayer(nn.Module):
         share = len(x) / (len(x) + len(self._earlier))
         return loss.detach() + (loss - loss.detach()) / share  # as if all had their gradient
 
-    def _remember(self) -> None:
+    def _keep(self, x: Tensor) -> None:
+        """Maps for `losses`, if in training; those kept before go into the memory."""
         if self.memory and self._maps is not None:
             last = self._maps.detach()
             known = last if self._earlier is None else torch.cat([last, self._earlier])
             self._earlier = known[: self.memory]
+        kept = self.training and not torch.compiler.is_exporting()
+        self._maps = x if kept else None
+        self._differentiable, self._labelled = torch.is_grad_enabled(), False
 
     @torch.no_grad()
     def _update_peak(self, peaks: Tensor) -> None:
-        peak = add_up(peaks.sum(0, dtype=self.peak.dtype)) / add_up(
-            self.peak.new_tensor(len(peaks))
-        )
-        momentum = torch.where(self.batches == 0, 1.0, MOMENTUM)
-        self.peak.lerp_(peak, momentum.to(peak.dtype))
-        self.batches += 1
+        total = add_up(peaks.sum(0, dtype=_at_least_float32(self.peak)))
+        images = add_up(torch.full_like(self.batches, peaks.shape[0]))
+        momentum = (self.batches == 0).to(total.dtype).clamp_min(MOMENTUM)
+        self.peak.copy_(self.peak.to(total.dtype).lerp(total / images, momentum))
+        self.batches.add_(1)
+
+    def _follow(self, x: Tensor, labels: Tensor) -> None:
+        """Let labels move the category means, once for each batch."""
+        check_label_shape(labels, len(x))
+        check_same_device(labels, "labels", x, "the batch")
+        if labels.device.type == "cpu" and not torch.compiler.is_compiling():
+            check_labels(labels, len(x), below=self.n_categories)  # elsewhere reading them is slow
+        if not self._labelled:
+            self._update_category_means(x, labels)
+            self._labelled = True
 
     @torch.no_grad()
     def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
-        known = self.category_means.shape[1]
-        wanted = max(int(highest(labels.max())) + 1, known)
-        sums, counts = map(add_up, _category_sums(x, labels, wanted))
-        means = (sums / counts.clamp_min(1)).to(self.category_means.dtype)
-        old = nn.functional.pad(self.category_means, (0, means.shape[1] - known))
+        sums, counts = map(add_up, _category_sums(x, labels, self.n_categories))
+        means, old = sums / counts.clamp_min(1), self.category_means.to(sums.dtype)
         new = torch.where(old == 0, means, old.lerp(means, MOMENTUM))  # 0: not seen yet
-        self.category_means = torch.where(counts > 0, new, old)
+        self.category_means.copy_(torch.where(counts > 0, new, old))
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        """Take the number of categories from the saved state."""
-        saved = state_dict.get(prefix + "category_means")
-        if saved is not None and saved.shape[:1] == self.category_means.shape[:1]:
-            self.category_means = torch.zeros_like(saved, device=self.category_means.device)
+        """The means of fewer categories fit, too."""
+        saved = state_dict.get(name := prefix + "category_means")
+        if saved is not None and saved.ndim == 2 and saved.shape[1] < self.n_categories:
+            missing = self.n_categories - saved.shape[1]
+            state_dict[name] = nn.functional.pad(saved, (0, missing))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __getstate__(self) -> dict:
@@ -196,7 +243,8 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
     """Weighted sum of the filter losses of all interpretable layers in a model; add it to yours.
 
     Each layer contributes weight · `filter_loss` + category_weight · `category_loss`, computed from
-    the last forward in training mode. Paper, section 3.1. Taught in lesson 4.
+    its last forward. (Of the copies that `torch.nn.DataParallel` makes for a forward none is left:
+    use DistributedDataParallel.) Paper, section 3.1. Taught in lesson 4.
 
     Args:
         model: any module; a model without interpretable layers gives 0.
@@ -207,7 +255,8 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
         A scalar with gradient.
 
     Raises:
-        RuntimeError: a layer saw no training forward yet.
+        RuntimeError: the last forward was not in training mode, or without gradients; see
+            `InterpretableLayer.losses`.
         TypeError, ValueError: unfit labels, or none where the category term needs them.
     """
     if not isinstance(model, nn.Module):
@@ -236,17 +285,22 @@ def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) ->
     check_maps(activations, "activations")
     check_finite(activations, "activations")
     check_size(n_categories, "n_categories")
-    check_labels(labels, len(activations))
-    if int(labels.max()) >= n_categories:
-        raise ValueError(
-            f"labels must be below n_categories = {n_categories}, got {int(labels.max())}"
-        )
+    check_labels(labels, len(activations), below=n_categories)
     sums, counts = _category_sums(activations, labels, n_categories)
     return (sums / counts).masked_fill(counts == 0, -torch.inf).argmax(1)
 
 
 def _category_sums(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor, Tensor]:
     """Each filter's mean activations, added up by category (C, K), and the images of each (K,)."""
-    activation = x.flatten(-2).mean(-1, dtype=torch.promote_types(x.dtype, torch.float32))
+    activation = x.flatten(-2).mean(-1, dtype=_at_least_float32(x))
     one_hot = nn.functional.one_hot(labels.long(), n_categories).to(activation.dtype)
     return activation.T @ one_hot, one_hot.sum(0)
+
+
+def _at_least_float32(x: Tensor) -> torch.dtype:
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+def _repeats() -> bool:
+    """Whether activation checkpointing repeats a forward, which it does inside the backward."""
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from icnn._check_args import (
     check_data,
@@ -159,14 +158,27 @@ class _FilterLoss(torch.autograd.Function):
                 total += information
                 if gradient is not None:
                     gradient[:, part] = slope() * (processes() / -filters)
-        ctx.save_for_backward(None if gradient is None else gradient.view_as(x).to(x.dtype))
+        ctx.save_for_backward(x, None if gradient is None else gradient.view_as(x).to(x.dtype))
         return total / -filters
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, None, None]:
-        (gradient,) = ctx.saved_tensors
-        return None if gradient is None else gradient * upstream, None, None
+        x, gradient = ctx.saved_tensors
+        if gradient is None:
+            return None, None, None
+        return _NoSecondDerivative.apply(gradient, x) * upstream, None, None
+
+
+class _NoSecondDerivative(torch.autograd.Function):
+    """A gradient that knows what it depends on, so that its derivative is an error and not 0."""
+
+    @staticmethod
+    def forward(ctx, gradient: Tensor, x: Tensor) -> Tensor:
+        return gradient.view_as(gradient)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> tuple[None, None]:
+        raise RuntimeError("filter_loss has no second derivative: its gradient is a constant")
 
 
 def _information(x: Tensor, gain: Tensor, correlate: Callable[[Tensor], Tensor]):

@@ -112,7 +112,9 @@ def small_cnn(variant: str = "interpretable", *, n_categories: int = 5, seed: in
     check_size(n_categories, "n_categories")
     check_seed(seed)
     options = VARIANTS[variant]
-    layer = nn.Identity() if options is None else InterpretableLayer(CHANNELS, SIZE, **options)
+    layer = nn.Identity()
+    if options is not None:
+        layer = InterpretableLayer(CHANNELS, SIZE, n_categories=n_categories, **options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SmallCNN(n_categories, layer)

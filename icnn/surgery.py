@@ -101,7 +101,9 @@ def part_head(
     channels = width or inputs
 
     def interpretable() -> nn.Module:
-        return nn.Identity() if layer is None else InterpretableLayer(channels, size, **layer)
+        if layer is None:
+            return nn.Identity()
+        return InterpretableLayer(channels, size, **{"n_categories": n_categories, **layer})
 
     first = [nn.ReLU(), interpretable()]
     if width:

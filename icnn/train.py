@@ -6,7 +6,8 @@ Taught in lesson 5.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -106,6 +107,7 @@ def fit(
                 schedule.step()
                 step += 1
                 bar.update()
+            model.eval()
             _record(history, sums / len(train), accuracy(model, validation), start)
             bar.set_postfix_str(f"validation accuracy {history.validation_accuracy[-1]:.3f}")
             if on_epoch is not None:
@@ -125,8 +127,8 @@ def predict(
 ) -> Tensor:
     """What a module gives for many images, in eval mode and in batches: (N, …).
 
-    Pass the model for scores, `model.maps` for maps. Works where the model is. Used from lesson 0
-    on.
+    Pass the model for scores, `model.maps` for maps. Works where the model is, and leaves every
+    part of it in the mode it was in. Used from lesson 0 on.
 
     Args:
         model: a module that takes a batch of images, or a method of one.
@@ -147,16 +149,30 @@ def predict(
     dtype = next((p.dtype for p in owner.parameters()), images.dtype)
     if images.dtype != dtype:
         raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
-    owner.eval()
     device = _device(owner)
     try:
-        results = [model(batch.to(device)).to(images.device) for batch in images.split(batch_size)]
+        with evaluating(owner):
+            parts = [
+                model(batch.to(device)).to(images.device) for batch in images.split(batch_size)
+            ]
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError) as error:
         shape = tuple(images.shape)
         raise ValueError(f"images of shape {shape} do not fit the model: {error}") from error
-    return torch.cat(results)
+    return torch.cat(parts)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode for a while; then each part goes back to the mode it was in."""
+    trained = [part for part in model.modules() if part.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part in trained:
+            part.training = True  # train() would reach the parts of the part
 
 
 def accuracy(model: nn.Module, dataset: Dataset) -> float:

@@ -59,25 +59,31 @@ class TwoPeaksLayer(InterpretableLayer):
 
 
 class PaperGradientLayer(InterpretableLayer):
-    """The paper's equation 4 in place of the exact gradient, at the same scale."""
+    """The paper's equation 4 in place of the exact gradient.
 
-    def losses(self, labels: Tensor | None = None) -> Tensor:
+    Args:
+        literal: with the τ that the paper prints; else at the scale of the exact gradient.
+    """
+
+    _needs_labels = True
+
+    def __init__(self, channels: int, size: int, *, literal: bool = False, **options) -> None:
+        super().__init__(channels, size, **options)
+        self.literal = literal
+
+    def _loss(self, x: Tensor, labels: Tensor) -> Tensor:
         """A number without meaning whose gradient is weight · equation 4."""
-        x = self._maps
-        self._update_category_means(x.detach(), labels)
+        if not self.literal:
+            x = x * (self.sharpness / self.scale * (2 * self.size**2))[:, None, None]
         is_target = labels[:, None] == self.target_category
-        gain = self.sharpness / self.scale * (2 * self.size**2)  # undoes the literal τ
-        scaled = x * gain[:, None, None]
-        gradient = paper_gradient(scaled.detach(), is_target, beta=self.beta)
-        return self.weight * (scaled * gradient).sum()
+        return self.weight * (x * paper_gradient(x.detach(), is_target, beta=self.beta)).sum()
 
 
 class OutsideLayer(InterpretableLayer):
     """A surrogate without any information theory: the mean activation outside the mask."""
 
-    def losses(self, labels: Tensor | None = None) -> Tensor:
+    def _loss(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """weight · mean of x/scale where the mask is 0."""
-        x = self._maps
         where = x.detach().flatten(-2).argmax(-1)
         outside = mask_at(where, self.size, beta=self.beta, dtype=x.dtype) == 0
         return self.weight * (x * outside / self.scale[:, None, None]).mean()
@@ -134,7 +140,8 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
     chosen = CONFIGURATIONS[name]
     model = small_cnn("plain", n_categories=n_categories, seed=seed)
     if chosen.options is not None:
-        model.head.layer = chosen.layer(CHANNELS, SIZE, **chosen.options)
+        options = {"n_categories": n_categories, **chosen.options}
+        model.head.layer = chosen.layer(CHANNELS, SIZE, **options)
     if chosen.head == "max":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

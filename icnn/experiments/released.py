@@ -38,7 +38,6 @@ from icnn._check_args import (
     check_finite,
     check_floating,
     check_is_target,
-    check_labels,
     check_maps,
     check_same_device,
     check_share,
@@ -178,6 +177,7 @@ class ReleasedLayer(InterpretableLayer):
         channels, size: number of filters C and side n of the maps.
         steps_per_epoch: batches in an epoch; the weight is divided by the number of the epoch.
         weight: of the push; 1e-6 in the release.
+        n_categories: how many there are.
 
     Input and output: (N, C, n, n), after ReLU, floating.
 
@@ -185,12 +185,21 @@ class ReleasedLayer(InterpretableLayer):
         TypeError, ValueError: an argument of the wrong type or range.
     """
 
+    _needs_labels = True
+
     def __init__(
-        self, channels: int, size: int, *, steps_per_epoch: int, weight: float = WEIGHT
+        self,
+        channels: int,
+        size: int,
+        *,
+        steps_per_epoch: int,
+        weight: float = WEIGHT,
+        n_categories: int = 5,
     ) -> None:
-        super().__init__(channels, size, weight=weight)
+        super().__init__(channels, size, weight=weight, n_categories=n_categories)
         check_size(steps_per_epoch, "steps_per_epoch")
         self.steps_per_epoch = steps_per_epoch
+        self._push: Tensor | None = None  # on the last maps
         del self.beta
         self.register_buffer("beta", torch.full((channels,), FIRST_BETA))
 
@@ -205,29 +214,21 @@ class ReleasedLayer(InterpretableLayer):
     def _template(self, x: Tensor) -> Tensor:
         return released_template(mean_position(x), self.beta, self.size).to(x.dtype)
 
-    def losses(self, labels: Tensor | None = None) -> Tensor:
-        """A number without meaning whose gradient is the release's push, averaged over the batch.
+    def _loss(self, x: Tensor, labels: Tensor) -> Tensor:
+        """A number without meaning whose gradient is the release's push, a mean over the batch."""
+        return self.weight / self.epoch * (x * self._push).sum() / len(x)
 
-        Raises:
-            RuntimeError: there was no training forward yet.
-            TypeError, ValueError: unfit labels, or none.
-        """
-        if self._maps is None:
-            raise RuntimeError("filter losses need a forward pass in training mode first")
-        if labels is None:
-            raise ValueError("labels must be given: the release needs them, got None")
-        x = self._maps
-        check_labels(labels, len(x))
+    @torch.no_grad()
+    def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
+        """Running means of the peaks, not of the activation; the push goes by the means before."""
         is_target, share = torch.ones_like(labels)[:, None].bool().expand(x.shape[:2]), None
-        if self.category_means.numel():  # the first batch comes before any mean: all are targets
+        if self.category_means.any():  # the first batch comes before any mean: all are targets
             is_target = labels[:, None] == self.target_category
-            share = 1 / self.category_means.shape[1]
-        with torch.no_grad():
-            template = self._template(x)
-            push = released_gradient(x, template, is_target, share=share)
-            self._update_beta(x, template, is_target)
-            self._update_category_means(x, labels)
-        return self.weight / self.epoch * (x * push).sum() / len(x)
+            share = 1 / self.n_categories
+        template = self._template(x)
+        self._push = released_gradient(x, template, is_target, share=share)
+        self._update_beta(x, template, is_target)
+        super()._update_category_means(x.amax((-2, -1), keepdim=True), labels)
 
     def _update_beta(self, x: Tensor, template: Tensor, is_target: Tensor) -> None:
         """Move towards 3 / spread, a mean over the images of the category, weighted by fitness."""
@@ -235,10 +236,6 @@ class ReleasedLayer(InterpretableLayer):
         spread = (fits * activation_spread(x, mean_position(x))).sum(0) / fits.sum(0)
         wanted = (BETA_TIMES_SPREAD / spread).nan_to_num(BETA_RANGE[1]).clamp(*BETA_RANGE)
         self.beta.lerp_(wanted.to(self.beta.dtype), BETA_RATE)
-
-    def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
-        """Running means of the peaks, not of the activation."""
-        super()._update_category_means(x.amax((-2, -1), keepdim=True), labels)
 
 
 def _multiplier(fits: Tensor, others: Tensor, which: Tensor) -> Tensor:

@@ -60,6 +60,8 @@ def test_equation_4_as_a_loss_has_the_gradient_of_equation_4() -> None:
     layer = ablation.PaperGradientLayer(3, 5, weight=0.5).double().train()
     layer(x)
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    with pytest.raises(ValueError, match="labels must be given"):
+        layer.losses()
     layer.losses(labels).backward()
     is_target = labels[:, None] == layer.target_category
     gain = (layer.sharpness / layer.scale * 2 * 25)[:, None, None]

@@ -122,7 +122,9 @@ def test_the_multipliers_have_mean_1_whatever_the_activations() -> None:
 
 
 def make_layer(**options) -> released.ReleasedLayer:
-    return released.ReleasedLayer(4, 5, steps_per_epoch=2, **options).double().train()
+    return (
+        released.ReleasedLayer(4, 5, steps_per_epoch=2, n_categories=2, **options).double().train()
+    )
 
 
 def test_forward_is_the_map_times_the_positive_part() -> None:

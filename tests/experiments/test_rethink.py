@@ -110,10 +110,10 @@ def step(layer: nn.Module, seed: int, labels: torch.Tensor) -> torch.Tensor:
 
 def test_each_way_to_choose_a_category() -> None:
     labels = torch.arange(10) % 5
-    fixed = assignment.FixedLayer(4, 5, category_weight=0.1).train()
+    fixed = assignment.FixedLayer(4, 5, n_categories=5, category_weight=0.1).train()
     step(fixed, 0, labels)
     assert fixed.target_category.tolist() == [0, 1, 2, 3]
-    information = assignment.InformationLayer(4, 5, category_weight=0.1).train()
+    information = assignment.InformationLayer(4, 5, n_categories=5, category_weight=0.1).train()
     for seed in range(12):
         step(information, seed, labels)
     assert len(information.seen) == 10 and len(information.trace) == 12
@@ -124,7 +124,7 @@ def test_each_way_to_choose_a_category() -> None:
 
 
 def test_the_printed_constants_hardly_push() -> None:
-    layer = networks.PrintedLayer(4, 5).train()
+    layer = networks.PRINTED(4, 5, weight=5e-6 * 4).train()
     x = torch.rand(10, 4, 5, 5).requires_grad_()
     labels = torch.arange(10) % 5
     layer(x)

@@ -86,6 +86,7 @@ CASES = [
     (icnn.paper_gradient, (X, LABELS), {}, "is_target"),
     (icnn.paper_gradient, (X, TARGET), {"beta": 0}, "beta"),
     (icnn.InterpretableLayer, (3, 4), {"memory": -1}, "memory"),
+    (icnn.InterpretableLayer, (3, 4), {"n_categories": 0}, "n_categories"),
     (icnn.InterpretableLayer, (3, 4), {"memory": 2.5}, "memory"),
     (icnn.InterpretableLayer, (0, 4), {}, "channels"),
     (icnn.InterpretableLayer, (3, 4), {"mask": torch.ones(2)}, "mask"),

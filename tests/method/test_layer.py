@@ -91,8 +91,50 @@ def test_the_target_category_follows_the_images() -> None:
     assert layer.target_category.tolist() == [1, 0]
     layer(5 * x.flip(1))
     layer.losses(labels + 1)  # a third category turns up
-    assert layer.category_means.shape == (2, 3)
     assert layer.target_category.tolist() == [2, 0]
+
+
+def test_losses_again_change_nothing() -> None:
+    layer = icnn.InterpretableLayer(3, 5, category_weight=0.5).train()
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    for seed in range(2):
+        layer(some_maps(seed=seed))
+        first = layer.losses(labels)
+        means = layer.category_means.clone()
+        assert layer.losses(labels).equal(first) and layer.category_means.equal(means)
+
+
+def test_only_the_last_forward_counts() -> None:
+    layer = icnn.InterpretableLayer(3, 5, mask=False).train()
+    other = copy.deepcopy(layer)
+    for seed in range(2):
+        layer(some_maps(seed=seed)), other(some_maps(seed=seed))
+        other.losses()
+    assert layer.losses().equal(other.losses())
+    layer.eval()(some_maps())
+    for mode in (layer, layer.train()):
+        with pytest.raises(RuntimeError, match="forward pass in training mode"):
+            mode.losses()
+
+
+def test_the_memory_outlives_an_evaluation() -> None:
+    layers = [icnn.InterpretableLayer(3, 5, memory=6).train() for _ in range(2)]
+    for seed in range(3):
+        for layer in layers:
+            layer(some_maps(seed=seed))
+        if seed < 2:
+            layers[0].eval()(some_maps(seed=9))
+            layers[0].train()
+    assert layers[0].losses().equal(layers[1].losses())
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2, 0, 1, 3], [0, 1, 2, 0, 1, -1]])
+def test_labels_beyond_the_categories(labels) -> None:
+    layer = icnn.InterpretableLayer(3, 5, n_categories=3).train()
+    layer(some_maps())
+    with pytest.raises(ValueError, match="labels must be"):
+        layer.losses(torch.tensor(labels))
+    assert not layer.category_means.any()
 
 
 def test_the_state_is_saved_and_loaded() -> None:
@@ -102,10 +144,18 @@ def test_the_state_is_saved_and_loaded() -> None:
     file = io.BytesIO()
     torch.save(layer.state_dict(), file)
     file.seek(0)
+    state = torch.load(file, weights_only=True)
     other = icnn.InterpretableLayer(3, 5)
-    other.load_state_dict(torch.load(file, weights_only=True))
+    other.load_state_dict(state)
     for name in ("peak", "batches", "category_means", "scale", "target_category"):
         assert getattr(other, name).equal(getattr(layer, name)), name
+    few = {**state, "category_means": state["category_means"][:, :4]}
+    icnn.InterpretableLayer(3, 5, n_categories=4).load_state_dict(few)
+    other = icnn.InterpretableLayer(3, 5, n_categories=6)
+    other.load_state_dict(few)
+    assert other.target_category.equal(layer.target_category)
+    with pytest.raises(RuntimeError, match="category_means"):
+        icnn.InterpretableLayer(3, 5, n_categories=3).load_state_dict(few)
 
 
 def test_it_can_be_copied_after_a_training_step() -> None:
@@ -129,8 +179,7 @@ def test_what_is_missing_is_said() -> None:
     layer = icnn.InterpretableLayer(3, 5, category_weight=0.1)
     with pytest.raises(RuntimeError, match="forward pass in training mode"):
         icnn.filter_losses(layer)
-    with pytest.raises(RuntimeError, match="training step with labels"):
-        _ = layer.target_category
+    assert layer.target_category.tolist() == [-1, -1, -1]
     layer.train()(some_maps())
     with pytest.raises(ValueError, match="labels must be given"):
         icnn.filter_losses(layer)

@@ -99,6 +99,25 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
         )  # fmt: skip
 
 
+def test_predict_leaves_every_part_in_its_mode() -> None:
+    model, images = icnn.small_cnn().train(), torch.rand(2, 3, 64, 64)
+    model.backbone[1].eval()  # a frozen normalisation
+    before = [part.training for part in model.modules()]
+    icnn.predict(model.backbone, images)
+    icnn.accuracy(model, Coloured(2))
+    with pytest.raises(ValueError, match="do not fit"):
+        icnn.predict(model, images[:, :1])
+    assert [part.training for part in model.modules()] == before
+
+
+def test_after_fit_nothing_is_left_of_the_last_batch() -> None:
+    model = icnn.small_cnn(n_categories=3)
+    icnn.fit(model, Coloured(8), Coloured(8), epochs=1, progress=False)
+    assert not any(part.training for part in model.modules())
+    with pytest.raises(RuntimeError, match="forward pass in training mode"):
+        icnn.filter_losses(model)
+
+
 def test_predict_gives_the_same_in_any_batches() -> None:
     model, images = icnn.small_cnn(), torch.rand(7, 3, 64, 64)
     whole = icnn.predict(model, images)

@@ -26,10 +26,9 @@ class MeanActivationLayer(InterpretableLayer):
         super().__init__(channels, size, **options)
         self.trace: list[Tensor] = []
 
-    def losses(self, labels: Tensor | None = None) -> Tensor:
-        total = super().losses(labels)
+    def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
+        super()._update_category_means(x, labels)
         self.trace.append(self.target_category.clone())
-        return total
 
 
 class FixedLayer(MeanActivationLayer):
@@ -37,7 +36,7 @@ class FixedLayer(MeanActivationLayer):
 
     @property
     def target_category(self) -> Tensor:
-        return torch.arange(self.channels) % self.category_means.shape[1]
+        return torch.arange(self.channels) % self.n_categories
 
 
 class InformationLayer(MeanActivationLayer):
@@ -50,25 +49,27 @@ class InformationLayer(MeanActivationLayer):
         self.seen: list[tuple[Tensor, Tensor]] = []
 
     def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
-        super()._update_category_means(x, labels)
         self.seen = [*self.seen, (x.mean((2, 3)), labels)][-self.RECENT :]
+        super()._update_category_means(x, labels)
 
     @property
     def target_category(self) -> Tensor:
+        if not self.seen:
+            return super().target_category
         activation, labels = (torch.cat(parts) for parts in zip(*self.seen, strict=True))
-        information = label_information(activation, labels, self.category_means.shape[1])
-        return information.argmax(1)
+        return label_information(activation, labels, self.n_categories).argmax(1)
 
 
 class LearnedLayer(MeanActivationLayer):
     """A preference of each filter for each category, learned with everything else."""
 
     GAIN = 50.0  # a preference moves by the learning rate a step: this lets it decide in time
+    _needs_labels = True
 
     def __init__(
         self, channels: int, size: int, *, n_categories: int = 5, category_weight: float
     ) -> None:
-        super().__init__(channels, size)
+        super().__init__(channels, size, n_categories=n_categories)
         self.soft_weight = category_weight
         self.preference = nn.Parameter(1e-3 * torch.randn(channels, n_categories))
 
@@ -76,12 +77,11 @@ class LearnedLayer(MeanActivationLayer):
     def target_category(self) -> Tensor:
         return self.preference.detach().argmax(1)
 
-    def losses(self, labels: Tensor | None = None) -> Tensor:
+    def _loss(self, x: Tensor, labels: Tensor) -> Tensor:
         belongs = (self.GAIN * self.preference).softmax(1).T[labels]
         options = {"sharpness": self.sharpness, "scale": self.scale}
-        return super().losses(labels) + self.soft_weight * soft_category_loss(
-            self._maps, belongs, **options
-        )
+        soft = soft_category_loss(x, belongs, **options)
+        return super()._loss(x, labels) + self.soft_weight * soft
 
 
 def label_information(activation: Tensor, labels: Tensor, n_categories: int) -> Tensor:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from icnn.experiments.ablation import MeanPositionLayer
+from icnn.experiments.ablation import MeanPositionLayer, PaperGradientLayer
 from icnn.experiments.released import ReleasedLayer
 from icnn.experiments.rethink.assignment import (
     FixedLayer,
@@ -21,22 +22,10 @@ from icnn.experiments.rethink.assignment import (
     MeanActivationLayer,
 )
 from icnn.layer import InterpretableLayer
-from icnn.loss import paper_gradient
 from icnn.network import CHANNELS, SIZE, MeanClassifier, SmallCNN, conv_block, small_cnn
 
 BATCH = 64
 CATEGORY_WEIGHT = 0.01  # of the shipped networks with a category term
-
-
-class PrintedLayer(InterpretableLayer):
-    """The paper with the constants it prints: eq. 4, τ = 0.5/n², λ = 5e-6 for each filter."""
-
-    def losses(self, labels: Tensor | None = None) -> Tensor:
-        """A number without meaning whose gradient is λ · equation 4, summed over the filters."""
-        x = self._maps
-        self._update_category_means(x.detach(), labels)
-        push = paper_gradient(x.detach(), labels[:, None] == self.target_category)
-        return 5e-6 * self.channels * (x * push).sum()
 
 
 class Recipe(NamedTuple):
@@ -59,26 +48,24 @@ class Configuration:
 
     group: str
     filters: int = CHANNELS
-    layer: Callable[[int, int], nn.Module] | None = InterpretableLayer
+    layer: Callable[..., nn.Module] | None = InterpretableLayer
     recipe: Recipe = SHORT
 
 
-def _released(weight: float) -> Callable[[int, int], ReleasedLayer]:
-    return lambda c, n: ReleasedLayer(c, n, steps_per_epoch=SHORT.steps_per_epoch, weight=weight)
+def _with_term(kind: type[InterpretableLayer]) -> Callable[..., nn.Module]:
+    return partial(kind, category_weight=CATEGORY_WEIGHT)
 
 
-def _mean_position(channels: int, size: int) -> MeanPositionLayer:
-    return MeanPositionLayer(channels, size, weight=0.0)
+def _released(weight: float) -> Callable[..., nn.Module]:
+    return partial(ReleasedLayer, steps_per_epoch=SHORT.steps_per_epoch, weight=weight)
 
 
-def _with_term(kind: type[InterpretableLayer]) -> Callable[[int, int], nn.Module]:
-    return lambda c, n: kind(c, n, category_weight=CATEGORY_WEIGHT)
-
-
+# The paper with the constants it prints: τ = 0.5/n², λ = 5e-6 for each filter.
+PRINTED = partial(PaperGradientLayer, literal=True, weight=5e-6 * CHANNELS)
 WIDTHS = (64, 16, 4)
-VARIANTS: dict[str, Callable[[int, int], nn.Module] | None] = {
+VARIANTS: dict[str, Callable[..., nn.Module] | None] = {
     "plain": None,
-    "mask only": lambda c, n: InterpretableLayer(c, n, weight=0.0),
+    "mask only": partial(InterpretableLayer, weight=0.0),
     "interpretable": InterpretableLayer,
 }
 CONFIGURATIONS: dict[str, Configuration] = {
@@ -92,8 +79,10 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "fixed": Configuration("category", layer=_with_term(FixedLayer)),
     "information": Configuration("category", layer=_with_term(InformationLayer)),
     "learned": Configuration("category", layer=_with_term(LearnedLayer)),
-    "paper, printed constants": Configuration("code", layer=PrintedLayer),
-    "mask at the mean position, no loss": Configuration("code", layer=_mean_position),
+    "paper, printed constants": Configuration("code", layer=PRINTED),
+    "mask at the mean position, no loss": Configuration(
+        "code", layer=partial(MeanPositionLayer, weight=0.0)
+    ),
     "mask as released, no push": Configuration("code", layer=_released(0.0)),
     "released, its weight": Configuration("code", layer=_released(1e-6)),
     "released, weight 1e-4": Configuration("code", layer=_released(1e-4)),
@@ -118,5 +107,5 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
             model.backbone = nn.Sequential(*model.backbone[: -len(last)], *last)
             model.head.classifier = MeanClassifier(chosen.filters, n_categories)
         if chosen.layer is not None:
-            model.head.layer = chosen.layer(chosen.filters, SIZE)
+            model.head.layer = chosen.layer(chosen.filters, SIZE, n_categories=n_categories)
     return model
