@@ -108,9 +108,9 @@ class InterpretableLayer(nn.Module):
         check_same_device(x, "x", self.peak, "the layer")
         peak, where = x.detach().flatten(-2).max(-1)
         if not _repeats():
-            self._keep(x)
             if self.training:
                 self._update_peak(peak)
+            self._keep(x)
         if not self.mask:
             return x
         return x * self._mask_of(x.detach(), where)
