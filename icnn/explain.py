@@ -21,7 +21,7 @@ from icnn._check_args import (
     check_whole_numbers,
 )
 from icnn.measure import best_part_tracking
-from icnn.network import InterpretableCNN, MeanClassifier
+from icnn.network import InterpretableCNN, MeanClassifier, evaluating
 from icnn.train import predict
 
 LEAST_TRACKING = 0.3  # a filter that follows no part better than this has no name
@@ -173,15 +173,15 @@ def deletion(
     check_finite(fill, "fill")
     if fill.shape != images.shape or fill.dtype != images.dtype:
         raise ValueError(f"fill must have the shape and dtype of images, got {tuple(fill.shape)}")
-    model.eval()
     order = importance.flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(1).view(-1, 1, n, n)
     size = [side // n for side in images.shape[2:]]
     rank = rank.repeat_interleave(size[0], 2).repeat_interleave(size[1], 3)
-    followed = [
-        model(torch.where(rank < round(step * n * n / steps), fill, images)).softmax(1)
-        for step in range(steps + 1)
-    ]
+    with evaluating(model):
+        followed = [
+            model(torch.where(rank < round(step * n * n / steps), fill, images)).softmax(1)
+            for step in range(steps + 1)
+        ]
     return torch.stack([p.gather(1, categories.long()[:, None])[:, 0] for p in followed], 1)
 
 

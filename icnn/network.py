@@ -5,6 +5,9 @@ Taught in lessons 4 and 5.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -124,3 +127,15 @@ def conv_block(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> li
     """Convolution, batch normalisation, ReLU; an odd kernel and stride 1 keep the size."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode for a while; then each part goes back to the mode it was in."""
+    trained = [part for part in model.modules() if part.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for part in trained:
+            part.training = True  # train() would reach the parts of the part

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from icnn._check_args import check_size
 from icnn.layer import InterpretableLayer
-from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block
+from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block, evaluating
 
 # Where ResNets and DenseNets are cut: the last layer whose maps have a unit for each 16 pixels, as
 # the last conv layer of AlexNet and VGG has.
@@ -166,16 +166,14 @@ def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
 @torch.no_grad()
 def _shape_of_maps(backbone: nn.Module, image_size: int) -> tuple[int, int]:
     """Channels and side of the maps, found by running one black image."""
-    training = backbone.training
     try:
-        maps = backbone.eval()(torch.zeros(1, 3, image_size, image_size))
+        with evaluating(backbone):
+            maps = backbone(torch.zeros(1, 3, image_size, image_size))
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError) as error:
         shape = (1, 3, image_size, image_size)
         raise ValueError(f"cnn fails on a float32 image {shape}, of image_size: {error}") from error
-    finally:
-        backbone.train(training)
     if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[-1] != maps.shape[-2]:
         got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
         raise ValueError(f"cut must be a layer that gives square maps (N, C, n, n), got {got}")

@@ -6,8 +6,7 @@ Taught in lesson 5.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -24,6 +23,7 @@ from icnn._check_args import (
     check_weight,
 )
 from icnn.layer import filter_losses
+from icnn.network import evaluating
 
 EPOCHS = 8
 BATCH = 256  # images at once where nothing is trained
@@ -161,18 +161,6 @@ def predict(
         shape = tuple(images.shape)
         raise ValueError(f"images of shape {shape} do not fit the model: {error}") from error
     return torch.cat(parts)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode for a while; then each part goes back to the mode it was in."""
-    trained = [part for part in model.modules() if part.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for part in trained:
-            part.training = True  # train() would reach the parts of the part
 
 
 def accuracy(model: nn.Module, dataset: Dataset) -> float:

@@ -99,7 +99,7 @@ def test_a_loss_that_is_not_finite_stops_the_training() -> None:
         )  # fmt: skip
 
 
-def test_predict_leaves_every_part_in_its_mode() -> None:
+def test_every_part_stays_in_its_mode() -> None:
     model, images = icnn.small_cnn().train(), torch.rand(2, 3, 64, 64)
     model.backbone[1].eval()  # a frozen normalisation
     before = [part.training for part in model.modules()]
@@ -107,6 +107,7 @@ def test_predict_leaves_every_part_in_its_mode() -> None:
     icnn.accuracy(model, Coloured(2))
     with pytest.raises(ValueError, match="do not fit"):
         icnn.predict(model, images[:, :1])
+    icnn.explain.deletion(model, images, torch.tensor([0, 1]), torch.rand(2, 4, 4), images)
     assert [part.training for part in model.modules()] == before
 
 

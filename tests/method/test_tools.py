@@ -146,6 +146,15 @@ def test_a_copy_in_the_middle_of_a_training_goes_on_alike(copied) -> None:
     assert_same(twin, model)
 
 
+def test_transforms_that_cannot_keep_the_state_are_an_error() -> None:
+    layer, maps = icnn.InterpretableLayer(4, 6), torch.rand(2, 3, 4, 6, 6)
+    for transform in (torch.vmap(layer), torch.func.grad(lambda x: layer(x[0]).sum())):
+        with pytest.raises(RuntimeError, match=r"in-?place"):
+            transform(maps)
+    assert not layer.batches and not layer.peak.any()
+    assert torch.vmap(layer.eval())(maps).equal(torch.stack([layer(x) for x in maps]))
+
+
 def test_functional_calls_move_the_state_they_are_given() -> None:
     model, plain = Network(), Network()
     step(plain)
@@ -186,6 +195,13 @@ def test_features_can_be_extracted_by_the_name_of_the_layer(which) -> None:
     seen = []
     model.get_submodule(name).register_forward_hook(lambda *args: seen.append(args[-1]))
     assert model(images).equal(scores) and masked.equal(seen[0])
+
+
+def test_compiled_and_checkpointed() -> None:
+    plain, other = Network(), checkpointed(False)
+    for seed in range(2):
+        step(plain, seed), step(torch.compile(other, backend="aot_eager"), seed)
+    assert_same(other, plain)
 
 
 @pytest.mark.filterwarnings("ignore")
