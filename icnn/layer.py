@@ -112,7 +112,7 @@ class InterpretableLayer(nn.Module):
                 self._update_peak(peak)
             self._keep(x)
         if not self.mask:
-            return x
+            return x.clone() if self.training else x  # what follows may work in place
         return x * self._mask_of(x.detach(), where)
 
     def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:

@@ -117,6 +117,15 @@ def test_only_the_last_forward_counts() -> None:
             mode.losses()
 
 
+@pytest.mark.parametrize("mask", [False, True])
+def test_what_follows_may_work_in_place(mask) -> None:
+    layer, x = icnn.InterpretableLayer(3, 5, mask=mask).train(), some_maps()
+    layer(x)
+    wanted = layer.losses()
+    nn.Sequential(layer, nn.Threshold(0.9, 0.0, inplace=True))(x)
+    assert layer.losses().equal(wanted)
+
+
 def test_the_memory_outlives_an_evaluation() -> None:
     layers = [icnn.InterpretableLayer(3, 5, memory=6).train() for _ in range(2)]
     for seed in range(3):
