@@ -1,77 +1,94 @@
-"""The few argument checks that the public functions share: name the argument, say what it got."""
+"""Argument checks as data: what each argument must be is declared on the function.
+
+    @checked(x=Array("N C n n"), labels=Array("N", "integer"), beta=POSITIVE)
+    def measure(x: Tensor, labels: Tensor, *, beta: float = 4.0) -> Tensor: ...
+
+What does not fit is a TypeError or ValueError that names the argument, what it must be and what it
+got, before any work is done. An argument whose default is None may be None. `help` says the same.
+"""
 
 from __future__ import annotations
+
+import functools
+import inspect
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 LARGEST = 1e30  # of a number: float32 still holds its products with maps
 LARGEST_SIZE = 2**31 - 1  # anything larger is a mistake
+N_TEMPLATES = "n²+1"  # how many templates there are for n×n maps, as a length of a shape
 
 
-def check_size(n: int, name: str = "n") -> None:
-    """A whole number, such as the side of a feature map in units, from 1 to LARGEST_SIZE."""
-    if isinstance(n, bool) or not isinstance(n, int):
-        raise TypeError(f"{name} must be an int, got {type(n).__name__}")
-    if n < 1:
-        raise ValueError(f"{name} must be at least 1, got {n}")
-    if n > LARGEST_SIZE:
-        raise ValueError(f"{name} must be at most {LARGEST_SIZE}, got {n}")
+@dataclass(frozen=True)
+class Value:
+    """In words what an argument must be, its type, and a test of its value."""
+
+    wanted: str
+    type: type | tuple[type, ...]
+    test: Callable[[object], bool] = lambda value: True
+
+    def __call__(self, value: object, name: str, known: dict) -> None:
+        is_bool = isinstance(value, bool) and self.type is not bool  # True is an int in Python
+        if is_bool or not isinstance(value, self.type):
+            raise TypeError(f"{name} must be {self.wanted}, got {type(value).__name__}")
+        if not self.test(value):
+            raise ValueError(f"{name} must be {self.wanted}, got {value!r}")
 
 
-def check_positive(value: float, name: str) -> None:
-    """A number from 1/LARGEST to LARGEST."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not 1 / LARGEST <= value <= LARGEST:
-        limits = f"between {1 / LARGEST:g} and {LARGEST:g}"
-        raise ValueError(f"{name} must be greater than 0, {limits}, got {value}")
+def number(wanted: str, low: float, high: float, type=(int, float)) -> Value:
+    """A number from `low` to `high`; neither NaN nor infinite."""
+    return Value(wanted, type, lambda value: low <= value <= high)
 
 
-def check_number(value: float, name: str) -> None:
-    """A number from −LARGEST to LARGEST."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not abs(value) <= LARGEST:
-        raise ValueError(f"{name} must be between {-LARGEST:g} and {LARGEST:g}, got {value}")
+def one_of(names: Sequence[str]) -> Value:
+    """One of several names."""
+    return Value(f"one of {', '.join(names)}", str, lambda value: value in names)
 
 
-def check_weight(value: float, name: str) -> None:
-    """A number from 0 to LARGEST."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
-    if not 0 <= value <= LARGEST:
-        raise ValueError(f"{name} must be from 0 to {LARGEST:g}, got {value}")
+SIZE = number(f"an int from 1 to {LARGEST_SIZE}", 1, LARGEST_SIZE, int)
+COUNT = number(f"an int from 0 to {LARGEST_SIZE}", 0, LARGEST_SIZE, int)
+SEED = number("an int of 64 bits", -(2**63), 2**64 - 1, int)
+POSITIVE = number(
+    f"a number greater than 0, between {1 / LARGEST:g} and {LARGEST:g}", 1 / LARGEST, LARGEST
+)
+NUMBER = number(f"a number between {-LARGEST:g} and {LARGEST:g}", -LARGEST, LARGEST)
+WEIGHT = number(f"a number from 0 to {LARGEST:g}", 0, LARGEST)
+SHARE = number("a number between 0 and 1, less than 1", 1 / LARGEST, math.nextafter(1, 0))
+BOOL = Value("True or False", bool)
+MODULE = Value("a torch.nn.Module", nn.Module)
+FUNCTION = Value("callable", Callable)
+DTYPE = Value("a floating dtype", torch.dtype, lambda dtype: dtype.is_floating_point)
 
 
-def check_bool(value: bool, name: str) -> None:
-    """A choice of two."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, got {type(value).__name__}")
+class Device(Value):
+    """A device that torch can use here."""
+
+    def __call__(self, value: object, name: str, known: dict) -> None:
+        try:
+            torch.empty(0, device=value)
+        except (TypeError, RuntimeError, AssertionError, OverflowError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{name} must be {self.wanted}, got {value!r}: {reason}") from None
 
 
-def check_share(value: float, name: str) -> None:
-    """A number between 0 and 1, both left out."""
-    check_positive(value, name)
-    if value >= 1:
-        raise ValueError(f"{name} must be less than 1, got {value}")
+class ImageSize(Value):
+    """Pixels along one side or both."""
+
+    def __call__(self, value: object, name: str, known: dict) -> None:
+        pair = value if isinstance(value, tuple) else (value, value)
+        if len(pair) != 2:
+            raise TypeError(f"{name} must be {self.wanted}, got {value!r}")
+        for side in pair:
+            SIZE(side, name, known)
 
 
-def check_seed(seed: int) -> None:
-    """A number that random numbers start from."""
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise TypeError(f"seed must be an int, got {type(seed).__name__}")
-    if not -(2**63) <= seed < 2**64:
-        raise ValueError(f"seed must fit 64 bits, got {seed}")
-
-
-def check_device(device: torch.device | str | int | None) -> None:
-    """What torch knows as a device, or None."""
-    try:
-        torch.empty(0, device=device)
-    except (TypeError, RuntimeError, AssertionError, OverflowError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(f"device must be a device of torch, got {device!r}: {reason}") from None
+DEVICE = Device("a device of torch", object)
+IMAGE_SIZE = ImageSize("an int or a tuple (height, width)", object)
 
 
 def check_same_device(x: Tensor, name: str, other: Tensor, other_name: str) -> None:
@@ -86,41 +103,6 @@ def check_data(x: Tensor, name: str) -> None:
         raise ValueError(f"{name} must hold numbers, got a tensor on the meta device")
 
 
-def check_dense(x: Tensor, name: str) -> None:
-    """A tensor that holds all its numbers."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
-    if x.layout != torch.strided:
-        raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}")
-
-
-def check_floating(x: Tensor, name: str) -> None:
-    """A tensor of a floating dtype."""
-    check_dense(x, name)
-    if not x.is_floating_point():
-        raise TypeError(f"{name} must have a floating dtype, got {x.dtype}")
-
-
-def check_module(module: nn.Module, name: str) -> None:
-    """A network, or a part of one."""
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"{name} must be a torch.nn.Module, got {type(module).__name__}")
-
-
-def check_whole_numbers(x: Tensor, name: str, low: int, high: int) -> None:
-    """A tensor of integers from `low` to `high`, both included."""
-    check_dense(x, name)
-    if x.is_floating_point() or x.is_complex() or x.dtype == torch.bool:
-        raise TypeError(f"{name} must have an integer dtype, got {x.dtype}")
-    check_data(x, name)
-    if x.numel() == 0:
-        raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")
-    if int(x.min()) < low or int(x.max()) > high:
-        raise ValueError(
-            f"{name} must be from {low} to {high}, got {int(x.min())} to {int(x.max())}"
-        )
-
-
 def check_finite(x: Tensor, name: str) -> None:
     """No NaN and no infinity. Reads the whole tensor, so not for the training path."""
     check_data(x, name)
@@ -129,52 +111,131 @@ def check_finite(x: Tensor, name: str) -> None:
         raise ValueError(f"{name} must be finite, got {bad} NaN or infinite values")
 
 
-def check_square(x: Tensor, name: str) -> None:
-    """Maps in the last two dimensions: square and not empty. Costs nothing."""
-    check_floating(x, name)
-    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise ValueError(f"{name} must be square maps (..., n, n), got shape {tuple(x.shape)}")
-    if x.numel() == 0:
-        raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")
+@dataclass(frozen=True)
+class Array:
+    """A tensor that is not empty: its shape, the kind of its dtype, and more where it matters.
+
+    A letter in the shape is one length in a whole call; "..." at the start is any number of axes.
+    Floating values are read by `values`, integers are from `low` up and `below` an argument of that
+    name; with `values` None nothing is read, as in training, where it costs. `like` is an argument
+    whose device, and dtype if this one is floating, it must have.
+    """
+
+    shape: str
+    kind: str = "floating"
+    values: Callable[[Tensor, str], None] | None = check_finite
+    like: str | None = None
+    low: int = 0
+    below: str | None = None
+
+    @property
+    def wanted(self) -> str:
+        finite = ", finite" * (self.kind == "floating" and self.values is check_finite)
+        return f"{self.kind} {_written(self.shape, {})}{finite}"
+
+    def __call__(self, x: object, name: str, known: dict) -> None:
+        if isinstance(x, torch.fx.Proxy) or torch.jit.is_tracing():
+            return  # only an example of what will come
+        check_kind(x, name, self.kind)
+        self._check_shape(x, name, known)
+        if self.like is not None:
+            self._check_like(x, name, known[self.like])
+        if self.kind == "integer" and self.values is not None:
+            self._check_range(x, name, known)
+        elif self.kind == "floating" and self.values is not None:
+            self.values(x, name)
+
+    def _check_shape(self, x: Tensor, name: str, known: dict) -> None:
+        lengths, got = self.shape.removeprefix("...").split(), x.shape
+        wanted = _written(self.shape, known)
+        if self.shape.startswith("..."):
+            got = got[max(0, x.ndim - len(lengths)) :]
+        pairs = zip(lengths, got, strict=False)
+        if len(got) != len(lengths) or not all(_is(*pair, known) for pair in pairs):
+            raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}")
+        if x.numel() == 0:
+            raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")
+
+    def _check_like(self, x: Tensor, name: str, other: Tensor) -> None:
+        check_same_device(x, name, other, self.like)
+        if self.kind == "floating" and x.dtype != other.dtype:
+            wanted = f"the dtype of {self.like}, {other.dtype}"
+            raise TypeError(f"{name} must have {wanted}, got {x.dtype}")
+
+    def _check_range(self, x: Tensor, name: str, known: dict) -> None:
+        check_data(x, name)
+        low, high = int(x.min()), int(x.max())
+        if low < self.low:
+            raise ValueError(f"{name} must be {self.low} or more, got {low}")
+        if self.below is not None and high >= known[self.below]:
+            limit = f"{self.below} = {known[self.below]}"
+            raise ValueError(f"{name} must be below {limit}, got {high}")
 
 
-def check_maps(x: Tensor, name: str) -> None:
-    """A batch of square maps (N, C, n, n), not empty. Costs nothing."""
-    check_floating(x, name)
-    if x.ndim != 4:
-        raise ValueError(f"{name} must have shape (N, C, n, n), got {tuple(x.shape)}")
-    check_square(x, name)
+def checked(**constraints: Callable[[object, str, dict], None]) -> Callable:
+    """Check the arguments of a function, or of a class, in the order of the constraints."""
+
+    def decorate(target: Callable) -> Callable:
+        function = target.__init__ if isinstance(target, type) else target
+        parameters = inspect.signature(function).parameters
+        order = tuple(parameters)
+        optional = {name for name in constraints if parameters[name].default is None}
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            given = dict(zip(order, args, strict=False)) | kwargs
+            known = dict(given)
+            for name, constraint in constraints.items():
+                value = given.get(name)
+                unknown = name not in given or isinstance(value, torch.fx.Proxy)
+                if not (unknown or (value is None and name in optional)):
+                    constraint(value, name, known)
+            return function(*args, **kwargs)
+
+        if isinstance(target, type):
+            target.__init__ = call
+        documented = target if isinstance(target, type) else call
+        documented.__doc__ = _with_errors(documented.__doc__, constraints)
+        return documented
+
+    return decorate
 
 
-def check_label_shape(labels: Tensor, count: int, name: str = "labels") -> None:
-    """Integers for `count` images; their values are not read, which would wait for a GPU."""
-    check_dense(labels, name)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"{name} must have an integer dtype, got {labels.dtype}")
-    if labels.shape != (count,):
-        raise ValueError(f"{name} must have shape ({count},), got {tuple(labels.shape)}")
+def check_dense(x: object, name: str) -> None:
+    """A tensor that holds all its numbers."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(x).__name__}")
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}")
 
 
-def check_labels(
-    labels: Tensor, count: int, name: str = "labels", *, below: int | None = None
-) -> None:
-    """One category index, from 0 up, for each of `count` images."""
-    check_label_shape(labels, count, name)
-    check_data(labels, name)
-    if count and int(labels.min()) < 0:
-        raise ValueError(f"{name} must be 0 or more, got {int(labels.min())}")
-    if count and below is not None and int(labels.max()) >= below:
-        raise ValueError(f"{name} must be below n_categories = {below}, got {int(labels.max())}")
+def check_kind(x: object, name: str, kind: str) -> None:
+    """A dense tensor whose dtype is floating, integer or bool."""
+    check_dense(x, name)
+    is_bool, is_floating = x.dtype == torch.bool, x.is_floating_point()
+    is_integer = not (is_bool or is_floating or x.is_complex())
+    if not {"bool": is_bool, "floating": is_floating, "integer": is_integer}[kind]:
+        article = "an" if kind == "integer" else "a"
+        raise TypeError(f"{name} must have {article} {kind} dtype, got {x.dtype}")
 
 
-def check_is_target(is_target: Tensor, x: Tensor) -> None:
-    """Whether image n belongs to the category of filter c: (N, C) bool, for maps x."""
-    if not isinstance(is_target, Tensor) or is_target.dtype != torch.bool:
-        got = getattr(is_target, "dtype", type(is_target).__name__)
-        raise TypeError(f"is_target must be a bool tensor, got {got}")
-    if is_target.shape != x.shape[:2]:
-        raise ValueError(
-            f"is_target must have shape (N, C) = {tuple(x.shape[:2])}, got {tuple(is_target.shape)}"
-        )
-    check_dense(is_target, "is_target")
-    check_same_device(is_target, "is_target", x, "x")
+def _is(length: str, got: int, known: dict) -> bool:
+    """Whether a length of a shape is what it was before in this call; the first one counts."""
+    if length == "n":
+        known.setdefault(N_TEMPLATES, got**2 + 1)
+    return (int(length) if length.isdigit() else known.setdefault(length, got)) == got
+
+
+def _written(shape: str, known: dict) -> str:
+    """A shape with the lengths that are known."""
+    lengths = [str(known.get(length, length)) for length in shape.split()]
+    return f"({', '.join(lengths)}{',' * (len(lengths) == 1)})"
+
+
+def _with_errors(text: str, constraints: dict) -> str:
+    """A docstring that ends with what each argument must be."""
+    text = inspect.cleandoc(text)
+    wants = ", ".join(f"`{name}` {c.wanted}" for name, c in constraints.items())
+    start = "" if "\nRaises:\n" in text else "\nRaises:\n"
+    error = textwrap.wrap(f"TypeError, ValueError: an argument is not as it must be: {wants}.", 92)
+    return "\n".join([text, start + textwrap.indent("\n    ".join(error), "    ")])

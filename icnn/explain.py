@@ -11,20 +11,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import (
-    check_finite,
-    check_floating,
-    check_labels,
-    check_module,
-    check_number,
-    check_size,
-    check_whole_numbers,
-)
-from icnn.measure import best_part_tracking
+from icnn._check_args import MODULE, NUMBER, SIZE, Array, checked
+from icnn.measure import TRACKED, best_part_tracking
 from icnn.network import InterpretableCNN, MeanClassifier, evaluating
 from icnn.train import predict
 
 LEAST_TRACKING = 0.3  # a filter that follows no part better than this has no name
+IMAGES = Array("N 3 H W")
+CATEGORIES = Array("N", "integer")
 
 
 class Contributions(NamedTuple):
@@ -35,6 +29,7 @@ class Contributions(NamedTuple):
 
 
 @torch.no_grad()
+@checked(images=IMAGES)
 def contributions(model: InterpretableCNN, images: Tensor) -> Contributions:
     """What each filter adds to each category's score; with the bias they add up to the score.
 
@@ -48,7 +43,7 @@ def contributions(model: InterpretableCNN, images: Tensor) -> Contributions:
         `bias` (K,); `filters.sum(2) + bias` are the scores, up to rounding.
 
     Raises:
-        TypeError, ValueError: another model or classifier, or unfit images.
+        TypeError: another model or classifier.
     """
     classifier = _classifier(model)
     means = classifier.gain * _masked(model, images).mean((2, 3))
@@ -56,6 +51,7 @@ def contributions(model: InterpretableCNN, images: Tensor) -> Contributions:
 
 
 @torch.no_grad()
+@checked(images=IMAGES, categories=CATEGORIES)
 def unit_contributions(model: InterpretableCNN, images: Tensor, categories: Tensor) -> Tensor:
     """What each unit of each map adds to the score of one category for each image.
 
@@ -68,19 +64,16 @@ def unit_contributions(model: InterpretableCNN, images: Tensor, categories: Tens
 
     Returns:
         (N, C, n, n), dtype of the model.
-
-    Raises:
-        TypeError, ValueError: as `contributions`, and for unfit categories.
     """
     classifier = _classifier(model)
     maps = _masked(model, images)
-    check_labels(categories, len(images), "categories")
     weight = classifier.gain * classifier.weight.detach()
-    if len(categories) and int(categories.max()) >= len(weight):
+    if int(categories.max()) >= len(weight):
         raise ValueError(f"categories must be below {len(weight)}, got {int(categories.max())}")
     return maps * weight[categories.long()][..., None, None] / maps[0, 0].numel()
 
 
+@checked(**{name: TRACKED[name] for name in ("points", "scores", "landmarks")}, least=NUMBER)
 def filter_parts(
     points: Tensor, scores: Tensor, landmarks: Tensor, *, least: float = LEAST_TRACKING
 ) -> Tensor:
@@ -92,15 +85,16 @@ def filter_parts(
 
     Returns:
         (C,) int64, an index of a part, −1 for no name.
-
-    Raises:
-        TypeError, ValueError: as `icnn.best_part_tracking`.
     """
-    check_number(least, "least")
     part, tracking = best_part_tracking(points, scores, landmarks)
     return part.masked_fill(~(tracking >= least), -1)
 
 
+@checked(
+    contribution=Array("... C"),
+    n_parts=SIZE,
+    part=Array("C", "integer", low=-1, below="n_parts"),
+)
 def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
     """Add up the contributions of the filters that are called after the same part.
 
@@ -111,24 +105,20 @@ def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
 
     Returns:
         (..., n_parts + 1); the last is that of the filters without a name, so nothing is lost.
-
-    Raises:
-        TypeError, ValueError: shapes that do not fit, or a part out of range.
     """
-    check_floating(contribution, "contribution")
-    check_size(n_parts, "n_parts")
-    check_finite(contribution, "contribution")
-    if contribution.ndim == 0:
-        raise ValueError("contribution must have shape (..., C), got a single number")
-    check_whole_numbers(part, "part", -1, n_parts - 1)
-    if part.shape != contribution.shape[-1:]:
-        wanted = tuple(contribution.shape[-1:])
-        raise ValueError(f"part must have shape {wanted}, got {tuple(part.shape)}")
     member = nn.functional.one_hot(part.long() % (n_parts + 1), n_parts + 1)  # −1 is the last
     return contribution @ member.to(contribution)
 
 
 @torch.no_grad()
+@checked(
+    model=MODULE,
+    images=IMAGES,
+    categories=CATEGORIES,
+    importance=Array("N n n"),
+    fill=Array("N 3 H W", like="images"),
+    steps=SIZE,
+)
 def deletion(
     model: nn.Module,
     images: Tensor,
@@ -152,27 +142,13 @@ def deletion(
 
     Returns:
         (N, steps + 1) probabilities, from the whole picture to the fill alone.
-
-    Raises:
-        TypeError, ValueError: shapes that do not fit, or values that are not finite.
     """
-    check_module(model, "model")
-    check_floating(importance, "importance")
-    check_finite(importance, "importance")
-    check_size(steps, "steps")
-    _check_images(images)
-    check_labels(categories, len(images), "categories")
-    n = importance.shape[-1] if importance.ndim == 3 else 0
-    wanted = (len(images), n, n)
-    if n == 0 or importance.shape != wanted or images.shape[2] % n or images.shape[3] % n:
+    n = importance.shape[-1]
+    if images.shape[2] % n or images.shape[3] % n:
         raise ValueError(
             "importance must be (N, n, n) with n a divisor of the picture's sides, "
             f"got {tuple(importance.shape)}"
         )
-    check_floating(fill, "fill")
-    check_finite(fill, "fill")
-    if fill.shape != images.shape or fill.dtype != images.dtype:
-        raise ValueError(f"fill must have the shape and dtype of images, got {tuple(fill.shape)}")
     order = importance.flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(1).view(-1, 1, n, n)
     size = [side // n for side in images.shape[2:]]
@@ -195,12 +171,4 @@ def _classifier(model: InterpretableCNN) -> MeanClassifier:
 
 def _masked(model: InterpretableCNN, images: Tensor) -> Tensor:
     """What the classifier sees."""
-    _check_images(images)
     return model.head.layer(predict(model.maps, images))
-
-
-def _check_images(images: Tensor) -> None:
-    check_floating(images, "images")
-    check_finite(images, "images")
-    if images.ndim != 4 or not len(images):
-        raise ValueError(f"images must be (N, 3, H, W), not empty, got {tuple(images.shape)}")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from icnn._check_args import MODULE, Value, checked
 from icnn.data import PartDataset
 from icnn.train import predict
 
@@ -38,6 +39,7 @@ class FeatureDataset(PartDataset):
         return self.images[index].float(), int(self.labels[index])
 
 
+@checked(backbone=MODULE, dataset=Value("a PartDataset, not empty", PartDataset, len))
 def cached_features(
     backbone: nn.Module,
     dataset: PartDataset,
@@ -61,15 +63,8 @@ def cached_features(
         FeatureDataset, memory-mapped: the same labels, landmarks and names with maps as images.
 
     Raises:
-        TypeError: `backbone` is no module, `dataset` no `PartDataset`.
-        ValueError: the data set is empty, or its features do not fit float16.
+        ValueError: features do not fit float16.
     """
-    if not isinstance(backbone, nn.Module):
-        raise TypeError(f"backbone must be a torch.nn.Module, got {type(backbone).__name__}")
-    if not isinstance(dataset, PartDataset):
-        raise TypeError(f"dataset must be a PartDataset, got {type(dataset).__name__}")
-    if len(dataset) == 0:
-        raise ValueError("dataset must not be empty")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_key(backbone, dataset)}.npy"

@@ -11,7 +11,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_finite, check_floating, check_maps
+from icnn._check_args import Array, check_finite, checked
+
+
+def _is_distribution(prior: Tensor, name: str) -> None:
+    check_finite(prior, name)
+    rounding = max(1e-3, 2 * torch.finfo(prior.dtype).eps)
+    if not (prior > 0).all() or abs(float(prior.detach().double().sum()) - 1) > rounding:
+        raise ValueError(f"{name} must be positive and sum to 1, got {prior.tolist()[:5]}…")
+
+
+SCORES = Array("N C n²+1")
+PRIOR = Array("n²+1", values=_is_distribution, like="fitness")
 
 
 class EntropyTerms(NamedTuple):
@@ -22,6 +33,10 @@ class EntropyTerms(NamedTuple):
     spatial: Tensor
 
 
+@checked(
+    x=Array("N C n n"),
+    templates=Array("n²+1 n n", like="x"),
+)
 def fitness(x: Tensor, templates: Tensor) -> Tensor:
     """How well each map fits each template: tr(x·T) = Σ_ij x_ij t_ij.
 
@@ -33,23 +48,7 @@ def fitness(x: Tensor, templates: Tensor) -> Tensor:
 
     Returns:
         (N, C, n²+1), dtype of `x`; no unit.
-
-    Raises:
-        TypeError: not floating tensors, or of different dtypes.
-        ValueError: wrong rank, not square, empty, NaN or infinite values, or sizes that differ.
     """
-    check_maps(x, "x")
-    check_floating(templates, "templates")
-    n = x.shape[-1]
-    if templates.shape != (n * n + 1, n, n):
-        raise ValueError(
-            f"templates must have shape {(n * n + 1, n, n)} for {n}×{n} maps, "
-            f"got {tuple(templates.shape)}"
-        )
-    if templates.dtype != x.dtype:
-        raise TypeError(f"templates must have the dtype of x, {x.dtype}, got {templates.dtype}")
-    check_finite(x, "x")
-    check_finite(templates, "templates")
     return torch.einsum("bcij,tij->bct", x, templates)
 
 
@@ -66,6 +65,7 @@ def log_marginal(fitness: Tensor, prior: Tensor) -> Tensor:
     return (prior.log() + log_likelihood(fitness)).logsumexp(-1)
 
 
+@checked(fitness=SCORES, prior=PRIOR)
 def mutual_information(fitness: Tensor, prior: Tensor) -> Tensor:
     """MI(X; T) = Σ_T p(T) Σ_x p(x|T) log[p(x|T)/p(x)], for each filter.
 
@@ -78,18 +78,13 @@ def mutual_information(fitness: Tensor, prior: Tensor) -> Tensor:
 
     Returns:
         (C,) in nats.
-
-    Raises:
-        TypeError: not floating tensors, or of different dtypes.
-        ValueError: wrong rank, empty, NaN or infinite values, sizes that differ, or a prior that
-            is not a distribution.
     """
-    _check(fitness, prior)
     log_p = log_likelihood(fitness)
     ratio = log_p - log_marginal(fitness, prior)[..., None]
     return (prior * log_p.exp() * ratio).sum((0, 2))
 
 
+@checked(fitness=SCORES, prior=PRIOR)
 def entropy_terms(fitness: Tensor, prior: Tensor) -> EntropyTerms:
     """The three entropies of equation 5: MI = H(T) − H(T′|X) − Σ_x p(T⁺,x) H(T⁺|X=x).
 
@@ -104,11 +99,7 @@ def entropy_terms(fitness: Tensor, prior: Tensor) -> EntropyTerms:
 
     Returns:
         EntropyTerms: three (C,) tensors in nats.
-
-    Raises:
-        TypeError, ValueError: as `mutual_information`.
     """
-    _check(fitness, prior)
     log_joint = prior.log() + log_likelihood(fitness)  # log p(T, x)
     log_positive = log_joint[..., :-1].logsumexp(-1, keepdim=True)  # log p(T⁺, x)
     log_x = log_joint.logsumexp(-1, keepdim=True)
@@ -119,24 +110,3 @@ def entropy_terms(fitness: Tensor, prior: Tensor) -> EntropyTerms:
     spatial = -(where.exp() * (where - log_positive)).sum((0, 2))
     prior_entropy = -(prior * prior.log()).sum()
     return EntropyTerms(prior_entropy.expand_as(category), category, spatial)
-
-
-def _check(fitness: Tensor, prior: Tensor) -> None:
-    check_floating(fitness, "fitness")
-    check_floating(prior, "prior")
-    if fitness.ndim != 3 or fitness.numel() == 0:
-        raise ValueError(
-            f"fitness must have shape (N, C, n²+1) and not be empty, got {tuple(fitness.shape)}"
-        )
-    if prior.shape != fitness.shape[-1:]:
-        raise ValueError(
-            f"prior must have shape ({fitness.shape[-1]},), one for each template of fitness, "
-            f"got {tuple(prior.shape)}"
-        )
-    if prior.dtype != fitness.dtype:
-        raise TypeError(f"prior must have the dtype of fitness, {fitness.dtype}, got {prior.dtype}")
-    check_finite(fitness, "fitness")
-    check_finite(prior, "prior")
-    rounding = max(1e-3, 2 * torch.finfo(prior.dtype).eps)
-    if not (prior > 0).all() or abs(float(prior.detach().double().sum()) - 1) > rounding:
-        raise ValueError(f"prior must be positive and sum to 1, got {prior.tolist()[:5]}…")

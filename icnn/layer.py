@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from icnn._check_args import (
-    check_bool,
-    check_finite,
-    check_label_shape,
-    check_labels,
-    check_maps,
-    check_positive,
+    BOOL,
+    COUNT,
+    MODULE,
+    POSITIVE,
+    SIZE,
+    WEIGHT,
+    Array,
     check_same_device,
-    check_size,
-    check_weight,
+    checked,
 )
 from icnn._distributed import add_up
 from icnn.loss import category_loss, filter_loss
@@ -27,7 +27,21 @@ MOMENTUM = 0.1  # of the running means, as in batch normalisation
 SCALE_FLOOR = 0.1  # a filter that hardly fires is measured against a tenth of the layer's mean peak
 CATEGORIES = 1000  # that a layer can tell apart if it is not told how many there are
 
+MAPS, SOME_LABELS = Array("N C n n", values=None), Array("N", "integer", values=None)
+LABELS = Array("N", "integer", below="n_categories")
 
+
+@checked(
+    channels=SIZE,
+    size=SIZE,
+    beta=POSITIVE,
+    mask=BOOL,
+    weight=WEIGHT,
+    sharpness=POSITIVE,
+    category_weight=WEIGHT,
+    n_categories=SIZE,
+    memory=COUNT,
+)
 class InterpretableLayer(nn.Module):
     """Put it behind the ReLU of a high conv layer to make each filter a detector of one part.
 
@@ -55,10 +69,6 @@ class InterpretableLayer(nn.Module):
             weights of their time. Paper, footnote 2, has a running Z_T.
 
     Input and output: (N, C, n, n), after ReLU, floating.
-
-    Raises:
-        TypeError, ValueError: an argument or an input of the wrong type, shape or range. The values
-            of the maps are not checked.
     """
 
     def __init__(
@@ -75,18 +85,6 @@ class InterpretableLayer(nn.Module):
         memory: int = 0,
     ) -> None:
         super().__init__()
-        check_size(channels, "channels")
-        check_size(size, "size")
-        check_positive(beta, "beta")
-        check_positive(sharpness, "sharpness")
-        check_bool(mask, "mask")
-        check_weight(weight, "weight")
-        check_weight(category_weight, "category_weight")
-        check_size(n_categories, "n_categories")
-        if type(memory) is not int:
-            raise TypeError(f"memory must be an int, got {type(memory).__name__}")
-        if memory < 0:
-            raise ValueError(f"memory must be 0 or more, got {memory}")
         self.channels, self.size, self.beta, self.mask = channels, size, beta, mask
         self.weight, self.sharpness, self.category_weight = weight, sharpness, category_weight
         self.n_categories, self.memory = n_categories, memory
@@ -101,10 +99,7 @@ class InterpretableLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if isinstance(x, torch.fx.Proxy):  # for torch.fx it is one step, as a layer of torch.nn is
             return x.tracer.create_proxy("call_module", x.tracer.path_of_module(self), (x,), {})
-        check_maps(x, "x")
-        if x.shape[1:] != (self.channels, self.size, self.size):
-            wanted = ("N", self.channels, self.size, self.size)
-            raise ValueError(f"x must have shape {wanted}, got {tuple(x.shape)}")
+        MAPS(x, "x", {"C": self.channels, "n": self.size})
         check_same_device(x, "x", self.peak, "the layer")
         peak, where = x.detach().flatten(-2).max(-1)
         if not _repeats():
@@ -211,10 +206,11 @@ class InterpretableLayer(nn.Module):
 
     def _follow(self, x: Tensor, labels: Tensor) -> None:
         """Let labels move the category means, once for each batch."""
-        check_label_shape(labels, len(x))
+        known = {"N": len(x), "n_categories": self.n_categories}
+        SOME_LABELS(labels, "labels", known)
         check_same_device(labels, "labels", x, "the batch")
         if labels.device.type == "cpu" and not torch.compiler.is_compiling():
-            check_labels(labels, len(x), below=self.n_categories)  # elsewhere reading them is slow
+            LABELS(labels, "labels", known)  # elsewhere reading them is slow
         if not self._labelled:
             self._update_category_means(x, labels)
             self._labelled = True
@@ -239,6 +235,7 @@ class InterpretableLayer(nn.Module):
         return {**super().__getstate__(), "_maps": None, "_earlier": None}
 
 
+@checked(model=MODULE)
 def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
     """Weighted sum of the filter losses of all interpretable layers in a model; add it to yours.
 
@@ -259,12 +256,11 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
             `InterpretableLayer.losses`.
         TypeError, ValueError: unfit labels, or none where the category term needs them.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     layers = [m for m in model.modules() if isinstance(m, InterpretableLayer)]
     return sum((layer.losses(labels) for layer in layers), torch.zeros(()))
 
 
+@checked(activations=Array("N C n n"), n_categories=SIZE, labels=LABELS)
 def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) -> Tensor:
     """The category of each filter: the one whose images activate it most on average.
 
@@ -277,15 +273,7 @@ def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) ->
 
     Returns:
         (C,) int64; the lowest index at a tie. A category without images is never chosen.
-
-    Raises:
-        TypeError: wrong dtypes, or `n_categories` not an int.
-        ValueError: wrong shapes, empty, NaN or infinite values, or a label out of range.
     """
-    check_maps(activations, "activations")
-    check_finite(activations, "activations")
-    check_size(n_categories, "n_categories")
-    check_labels(labels, len(activations), below=n_categories)
     sums, counts = _category_sums(activations, labels, n_categories)
     return (sums / counts).masked_fill(counts == 0, -torch.inf).argmax(1)
 

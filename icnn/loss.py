@@ -14,13 +14,11 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import (
+    POSITIVE,
+    Array,
     check_data,
-    check_finite,
-    check_floating,
-    check_is_target,
-    check_maps,
-    check_positive,
     check_same_device,
+    checked,
 )
 from icnn._distributed import add_up, log_add_up, processes
 from icnn.information import fitness, log_likelihood, log_marginal
@@ -31,6 +29,11 @@ THREADS_CHUNK_ELEMENTS = 1 << 20  # with more threads each operation needs more 
 LARGEST_PRODUCT = 28  # side of maps; above, a Fourier transform beats the n² × n² product
 
 
+X = Array("N C n n", values=check_data)  # other values than these are not read in training
+IS_TARGET = Array("N C", "bool", like="x")
+
+
+@checked(x=X, sharpness=POSITIVE, scale=Array("C", values=None), beta=POSITIVE)
 def filter_loss(
     x: Tensor,
     *,
@@ -59,15 +62,12 @@ def filter_loss(
         A scalar in nats, between −log min(N, n² + 1) and 0.
 
     Raises:
-        TypeError: `x` or `scale` is not a floating tensor.
-        ValueError: wrong shapes, only one of `sharpness` and `scale`, a number not positive, or `x`
-            on the meta device.
+        ValueError: only one of `sharpness` and `scale`.
     """
-    check_maps(x, "x")
-    check_data(x, "x")
-    return _FilterLoss.apply(x, _gain(x, sharpness, scale, beta), beta)
+    return _FilterLoss.apply(x, _gain(x, sharpness, scale), beta)
 
 
+@checked(x=X, is_target=IS_TARGET, sharpness=POSITIVE, scale=Array("C", values=None), beta=POSITIVE)
 def category_loss(
     x: Tensor, is_target: Tensor, *, sharpness: float, scale: Tensor, beta: float = 4.0
 ) -> Tensor:
@@ -87,14 +87,8 @@ def category_loss(
 
     Returns:
         A scalar in nats, 0 or more.
-
-    Raises:
-        TypeError, ValueError: as `filter_loss`, and for `is_target`.
     """
-    check_maps(x, "x")
-    check_data(x, "x")
-    check_is_target(is_target, x)
-    scores = _scores(_flat(x), _gain(x, sharpness, scale, beta), x.shape[-1], beta)
+    scores = _scores(_flat(x), _gain(x, sharpness, scale), x.shape[-1], beta)
     log_posterior = scores.log_softmax(-1)  # all templates are equally likely beforehand
     peak = x.detach().flatten(-2).argmax(-1)
     wanted = torch.where(is_target, peak, x.shape[-1] ** 2)
@@ -103,6 +97,7 @@ def category_loss(
     return (_weighted_mean(surprise, positives) + _weighted_mean(surprise, 1 - positives)) / 2
 
 
+@checked(x=Array("N C n n"), is_target=IS_TARGET, beta=POSITIVE)
 def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor:
     """Equation 4 of the paper, as a gradient of `filter_loss` to descend.
 
@@ -118,15 +113,7 @@ def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor
 
     Returns:
         (N, C, n, n), dtype of `x`.
-
-    Raises:
-        TypeError: `x` is not floating, or `is_target` is not bool.
-        ValueError: wrong shapes, empty, NaN or infinite values, or `beta` ≤ 0.
     """
-    check_maps(x, "x")
-    check_finite(x, "x")
-    check_is_target(is_target, x)
-    check_positive(beta, "beta")
     n = x.shape[-1]
     templates = part_templates(n, beta=beta, dtype=x.dtype, device=x.device)
     prior = template_prior(n, dtype=x.dtype, device=x.device)
@@ -255,21 +242,14 @@ def _flat(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
-def _gain(x: Tensor, sharpness: float | None, scale: Tensor | None, beta: float) -> Tensor:
+def _gain(x: Tensor, sharpness: float | None, scale: Tensor | None) -> Tensor:
     """What a unit of activation counts in the fitness, (C,): τ, or sharpness/scale."""
-    check_positive(beta, "beta")
     dtype = _flat(x).dtype
     if sharpness is None and scale is None:
         return torch.full((x.shape[1],), 0.5 / x.shape[-1] ** 2, dtype=dtype, device=x.device)
     if sharpness is None or scale is None:
         missing = "sharpness" if sharpness is None else "scale"
         raise ValueError(f"sharpness and scale go together, got no {missing}")
-    check_positive(sharpness, "sharpness")
-    check_floating(scale, "scale")
-    if scale.shape != x.shape[1:2]:
-        raise ValueError(
-            f"scale must have shape ({x.shape[1]},), one for each filter, got {tuple(scale.shape)}"
-        )
     check_same_device(scale, "scale", x, "x")
     gain = sharpness / scale.detach().to(dtype)
     return gain.clamp_max(torch.finfo(dtype).max)  # a silent filter's 0 times infinity is no number

@@ -14,19 +14,40 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import (
+    FUNCTION,
+    IMAGE_SIZE,
+    SEED,
+    SHARE,
+    SIZE,
+    Array,
     check_data,
-    check_dense,
     check_finite,
-    check_floating,
-    check_labels,
-    check_maps,
-    check_seed,
-    check_share,
-    check_size,
+    checked,
 )
 from icnn.receptive_field import height_and_width, upscale
 
 PIXELS_AT_ONCE = 2**20  # of scaled-up maps; bounds the memory that `part_interpretability` needs
+
+
+def _finite_or_absent(landmarks: Tensor, name: str) -> None:
+    check_data(landmarks, name)
+    absent = landmarks.isnan()
+    if landmarks.isinf().any() or (absent[..., 0] != absent[..., 1]).any():
+        raise ValueError(f"{name} must be finite, or NaN in row and column where absent")
+
+
+def _not_negative(maps: Tensor, name: str) -> None:
+    check_finite(maps, name)
+    if (maps < 0).any():
+        lowest = float(maps.detach().min())
+        raise ValueError(f"{name} must be 0 or more, after a ReLU, got {lowest:.3g}")
+
+
+MAPS = Array("N C n n")
+LABELS = Array("N", "integer")
+LANDMARKS = Array("N K 2", values=_finite_or_absent)
+PEAKS = {"points": Array("N C 2"), "scores": Array("N C")}
+TRACKED = {**PEAKS, "landmarks": LANDMARKS, "top": SIZE}
 
 
 class PartTracking(NamedTuple):
@@ -50,6 +71,7 @@ class Interval(NamedTuple):
     high: float
 
 
+@checked(maps=MAPS)
 def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
     """Where each map is strongest, and how strong.
 
@@ -61,18 +83,13 @@ def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         positions (N, C, 2) in units, (row, col), dtype of `maps`; scores (N, C). The first peak,
         row by row, at a tie.
-
-    Raises:
-        TypeError: not a floating tensor.
-        ValueError: wrong rank, not square, empty, NaN or infinite values.
     """
-    check_maps(maps, "maps")
-    check_finite(maps, "maps")
     scores, where = maps.flatten(-2).max(-1)
     n = maps.shape[-1]
     return torch.stack([where // n, where % n], -1).to(maps.dtype), scores
 
 
+@checked(**TRACKED, image_size=IMAGE_SIZE)
 def location_instability(
     points: Tensor,
     scores: Tensor,
@@ -96,12 +113,7 @@ def location_instability(
 
     Returns:
         (C,) in image diagonals, dtype of `points`; NaN where no landmark is in two images.
-
-    Raises:
-        TypeError: wrong types.
-        ValueError: wrong shapes, values that are not finite, or a number out of range.
     """
-    _check(points, scores, landmarks, top)
     height, width = height_and_width(image_size)
     diagonal = (height**2 + width**2) ** 0.5
     distances = (
@@ -112,6 +124,12 @@ def location_instability(
     return spread.nanmean(1).to(points.dtype)
 
 
+@checked(
+    **TRACKED,
+    image_size=IMAGE_SIZE,
+    labels=LABELS,
+    target_category=Array("C", "integer"),
+)
 def location_instability_by_category(
     points: Tensor,
     scores: Tensor,
@@ -134,14 +152,7 @@ def location_instability_by_category(
 
     Returns:
         (C,) in image diagonals; NaN where fewer than two images of the category have a landmark.
-
-    Raises:
-        TypeError, ValueError: as `location_instability`, and for unfit labels or categories.
     """
-    _check(points, scores, landmarks, top)
-    height_and_width(image_size)
-    check_labels(labels, len(points))
-    check_labels(target_category, points.shape[1], "target_category")
     result = points.new_full((points.shape[1],), torch.nan)
     for category in target_category.unique():
         images, filters = labels == category, target_category == category
@@ -151,6 +162,7 @@ def location_instability_by_category(
     return result
 
 
+@checked(**TRACKED)
 def part_tracking(points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int = 100) -> Tensor:
     """How much of a landmark's movement a filter's peak follows.
 
@@ -165,11 +177,7 @@ def part_tracking(points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int
     Returns:
         (C, K), dtype of `points`; NaN with fewer than two images, or where the landmark never
         moves.
-
-    Raises:
-        TypeError, ValueError: as `location_instability`.
     """
-    _check(points, scores, landmarks, top)
     columns = []
     for point, landmark in _on_top_images(points, scores, landmarks, top):
         still = (landmark == landmark[:, :1]).flatten(1).all(1)
@@ -178,6 +186,7 @@ def part_tracking(points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int
     return torch.stack(columns, 1).to(points.dtype)
 
 
+@checked(**TRACKED)
 def best_part_tracking(
     points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int = 100
 ) -> PartTracking:
@@ -197,9 +206,8 @@ def best_part_tracking(
         (C,) in [−1, 1]; −1 and NaN where there is no such part.
 
     Raises:
-        TypeError, ValueError: as `location_instability`; also fewer than 2 images, or `top` < 2.
+        ValueError: fewer than 2 images, or `top` < 2.
     """
-    _check(points, scores, landmarks, top)
     if len(points) < 2 or top < 2:
         raise ValueError(f"points and top must be 2 or more images, got {len(points)} and {top}")
     dtype, points = points.dtype, points.double()  # a choice must not hang on rounding
@@ -214,6 +222,7 @@ def best_part_tracking(
     return PartTracking(part[:, 0].masked_fill(none, -1), tracking.masked_fill(none, torch.nan))
 
 
+@checked(landmarks=LANDMARKS, image_size=IMAGE_SIZE, top=SIZE, grid=SIZE)
 def constant_control(
     landmarks: Tensor, image_size: int | tuple[int, int], *, top: int = 100, grid: int = 16
 ) -> Control:
@@ -231,13 +240,8 @@ def constant_control(
 
     Returns:
         Control: the centre of the image; the best of it and the grid, chosen on these very images.
-
-    Raises:
-        TypeError, ValueError: as `location_instability`.
     """
     height, width = height_and_width(image_size)
-    check_size(grid, "grid")
-    _check_landmarks(landmarks)
     share = (torch.arange(grid, dtype=torch.float64) + 0.5) / grid
     places = torch.cat([share.new_tensor([[0.5, 0.5]]), torch.cartesian_prod(share, share)])
     points = (places * share.new_tensor([height, width])).expand(len(landmarks), -1, 2)
@@ -246,6 +250,7 @@ def constant_control(
     return Control(float(instability[0]), float(instability.min()))
 
 
+@checked(**PEAKS, top=SIZE)
 def peak_spread(points: Tensor, scores: Tensor, *, top: int = 100) -> Tensor:
     """How far a filter's peak moves about over its top images; 0 for a constant.
 
@@ -259,16 +264,13 @@ def peak_spread(points: Tensor, scores: Tensor, *, top: int = 100) -> Tensor:
 
     Returns:
         (C,) in pixels, dtype of `points`; NaN with fewer than two images.
-
-    Raises:
-        TypeError, ValueError: as `location_instability`.
     """
-    _check_points(points, scores, top)
     everywhere = torch.zeros(len(points), 1, 2, device=points.device)
     ((point, _),) = _on_top_images(points, scores, everywhere, top)
     return _variance(point).sqrt().to(points.dtype)
 
 
+@checked(maps=MAPS, part_masks=Array("N K H W", "bool"), quantile=SHARE, iou=SHARE)
 def part_interpretability(
     maps: Tensor, part_masks: Tensor, *, quantile: float = 0.995, iou: float = 0.2
 ) -> Tensor:
@@ -288,16 +290,7 @@ def part_interpretability(
     Returns:
         (C,) in [0, 1]: for the best part, the share of the images that have it; 0 for a filter that
         never fires, NaN if no image has any part.
-
-    Raises:
-        TypeError: wrong types.
-        ValueError: wrong shapes, values that are not finite, or a number out of range.
     """
-    check_maps(maps, "maps")
-    check_finite(maps, "maps")
-    _check_part_masks(part_masks, len(maps))
-    check_share(quantile, "quantile")
-    check_share(iou, "iou")
     maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
     filters, (parts, height, width) = maps.shape[1], part_masks.shape[1:]
     threshold = torch.stack([one.flatten().quantile(quantile) for one in maps.unbind(1)])
@@ -314,6 +307,7 @@ def part_interpretability(
     return best.masked_fill(best < 0, torch.nan).to(maps.dtype)
 
 
+@checked(maps=Array("N C n n", values=_not_negative), labels=LABELS)
 def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
     """The share of a filter's mean activation that falls on its own category.
 
@@ -326,17 +320,7 @@ def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
 
     Returns:
         (C,) in [1/K, 1], dtype of `maps`; NaN for a filter that never fires.
-
-    Raises:
-        TypeError: wrong types.
-        ValueError: wrong shapes, empty, values that are negative or not finite.
     """
-    check_maps(maps, "maps")
-    check_finite(maps, "maps")
-    if (maps < 0).any():
-        lowest = float(maps.detach().min())
-        raise ValueError(f"maps must be 0 or more, after a ReLU, got {lowest:.3g}")
-    check_labels(labels, len(maps))
     activation = maps.mean((2, 3), dtype=torch.float64)
     means = torch.stack([activation[labels == c].mean(0) for c in labels.unique()], 1)
     return (means.amax(1) / means.sum(1)).to(maps.dtype)
@@ -369,6 +353,7 @@ def live_filters(maps: Tensor) -> Tensor:
     return ~dead_filters(maps)
 
 
+@checked(statistic=FUNCTION, n_images=SIZE, samples=SIZE, seed=SEED)
 def bootstrap(
     statistic: Callable[[Tensor], float], n_images: int, *, samples: int = 200, seed: int = 0
 ) -> Interval:
@@ -387,16 +372,7 @@ def bootstrap(
 
     Returns:
         Interval: the 2.5 % and 97.5 % quantiles of the statistic.
-
-    Raises:
-        TypeError, ValueError: `n_images` or `samples` no int, or less than 1; `statistic` cannot
-            be called, or `seed` is no int.
     """
-    if not callable(statistic):
-        raise TypeError(f"statistic must be callable, got {type(statistic).__name__}")
-    check_seed(seed)
-    check_size(n_images, "n_images")
-    check_size(samples, "samples")
     draw = torch.Generator().manual_seed(seed)
     values = [
         float(statistic(torch.randint(n_images, (n_images,), generator=draw)))
@@ -424,51 +400,3 @@ def _variance(values: Tensor) -> Tensor:
     if values.shape[1] < 2:
         return values.new_full((len(values),), torch.nan)
     return values.var(1).sum(-1)
-
-
-def _check(points: Tensor, scores: Tensor, landmarks: Tensor, top: int) -> None:
-    _check_points(points, scores, top)
-    _check_landmarks(landmarks)
-    if len(landmarks) != len(points):
-        raise ValueError(
-            f"landmarks must be of the {len(points)} images of points, got {len(landmarks)} images"
-        )
-
-
-def _check_points(points: Tensor, scores: Tensor, top: int) -> None:
-    check_floating(points, "points")
-    check_floating(scores, "scores")
-    if points.ndim != 3 or points.shape[-1] != 2 or points.numel() == 0:
-        raise ValueError(f"points must have shape (N, C, 2), not empty, got {tuple(points.shape)}")
-    if scores.shape != points.shape[:2]:
-        raise ValueError(
-            f"scores must have shape {tuple(points.shape[:2])}, as points, "
-            f"got {tuple(scores.shape)}"
-        )
-    check_finite(points, "points")
-    check_finite(scores, "scores")
-    check_size(top, "top")
-
-
-def _check_landmarks(landmarks: Tensor) -> None:
-    check_floating(landmarks, "landmarks")
-    if landmarks.ndim != 3 or landmarks.shape[-1] != 2 or landmarks.numel() == 0:
-        raise ValueError(
-            f"landmarks must have shape (N, K, 2), not empty, got {tuple(landmarks.shape)}"
-        )
-    check_data(landmarks, "landmarks")
-    absent = landmarks.isnan()
-    if landmarks.isinf().any() or (absent[..., 0] != absent[..., 1]).any():
-        raise ValueError("landmarks must be finite, or NaN in row and column where absent")
-
-
-def _check_part_masks(part_masks: Tensor, count: int) -> None:
-    if not isinstance(part_masks, Tensor) or part_masks.dtype != torch.bool:
-        got = getattr(part_masks, "dtype", type(part_masks).__name__)
-        raise TypeError(f"part_masks must be a bool tensor, got {got}")
-    check_dense(part_masks, "part_masks")
-    check_data(part_masks, "part_masks")
-    if part_masks.ndim != 4 or len(part_masks) != count or part_masks.numel() == 0:
-        raise ValueError(
-            f"part_masks must have shape ({count}, K, H, W), got {tuple(part_masks.shape)}"
-        )

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import check_seed, check_size
+from icnn._check_args import SEED, SIZE, checked, one_of
 from icnn.layer import InterpretableLayer
 
-CHANNELS, SIZE = 48, 16  # of the maps of the last conv layer, for 64×64 images
+CHANNELS, SIDE = 48, 16  # of the maps of the last conv layer, for 64×64 images
 
 VARIANTS: dict[str, dict | None] = {
     "plain": None,
@@ -99,25 +99,18 @@ class SmallCNN(InterpretableCNN):
         super().__init__(backbone, PartHead(nn.Identity(), layer, classifier))
 
 
+@checked(variant=one_of(tuple(VARIANTS)), n_categories=SIZE, seed=SEED)
 def small_cnn(variant: str = "interpretable", *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
     """The lessons' network in one of four variants that differ in one layer only.
 
     "plain": no layer; "mask only": the mask without a loss; "interpretable": the paper's two ideas,
     mask and mutual information; "category term": these and our category term. The same seed gives
     the same initial weights in every variant. Taught in lesson 5.
-
-    Raises:
-        TypeError: `n_categories` or `seed` is not an int.
-        ValueError: an unknown variant, or `n_categories` < 1.
     """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
-    check_size(n_categories, "n_categories")
-    check_seed(seed)
     options = VARIANTS[variant]
     layer = nn.Identity()
     if options is not None:
-        layer = InterpretableLayer(CHANNELS, SIZE, n_categories=n_categories, **options)
+        layer = InterpretableLayer(CHANNELS, SIDE, n_categories=n_categories, **options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return SmallCNN(n_categories, layer)

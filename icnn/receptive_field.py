@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from icnn._check_args import (
+    COUNT,
+    FUNCTION,
+    IMAGE_SIZE,
+    MODULE,
+    SIZE,
+    Array,
     check_data,
     check_dense,
-    check_finite,
-    check_floating,
-    check_maps,
-    check_module,
-    check_size,
+    checked,
 )
 from icnn.layer import InterpretableLayer
 from icnn.network import InterpretableCNN
@@ -74,6 +76,7 @@ class ReceptiveField:
         return pixels.to(positions.dtype) if positions.is_floating_point() else pixels
 
 
+@checked(module=MODULE, image_size=IMAGE_SIZE)
 def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> ReceptiveField:
     """The receptive field of every unit that a feature extractor gives for an image.
 
@@ -90,10 +93,8 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
         ReceptiveField. Near the border it sticks out of the image where layers pad.
 
     Raises:
-        TypeError: `module` is no module, `image_size` no int or pair of ints.
         ValueError: `module` holds a layer that is not known here, or the image is too small.
     """
-    check_module(module, "module")
     sides = height_and_width(image_size)
     if isinstance(module, InterpretableCNN):
         module = nn.Sequential(module.backbone, module.head.features)
@@ -104,6 +105,7 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
     return ReceptiveField(rows, cols, (high, wide), (down, right))
 
 
+@checked(maps=Array("N C n n", values=None), image_size=IMAGE_SIZE)
 def upscale(maps: Tensor, image_size: int | tuple[int, int]) -> Tensor:
     """Maps, bilinearly scaled up to the image.
 
@@ -117,15 +119,18 @@ def upscale(maps: Tensor, image_size: int | tuple[int, int]) -> Tensor:
 
     Returns:
         (N, C, H, W), of the maps' dtype.
-
-    Raises:
-        TypeError, ValueError: not floating square maps, or an `image_size` that is none.
     """
-    check_maps(maps, "maps")
     return nn.functional.interpolate(maps, height_and_width(image_size), mode="bilinear")
 
 
 @torch.no_grad()
+@checked(
+    features=FUNCTION,
+    image=Array("C H W"),
+    unit_filter=COUNT,
+    patch=SIZE,
+    stride=SIZE,
+)
 def discrepancy_map(
     features: Features, image: Tensor, unit_filter: int, *, patch: int = 11, stride: int = 3
 ) -> Tensor:
@@ -147,12 +152,8 @@ def discrepancy_map(
         (H, W), 0 or more, dtype of the maps.
 
     Raises:
-        TypeError: wrong types.
-        ValueError: wrong shape, values that are not finite, or a number out of range.
+        ValueError: there is no such filter, or `patch` is less than `stride` or more than a side.
     """
-    if not callable(features):
-        raise TypeError(f"features must be callable, got {type(features).__name__}")
-    _check_image(image)
     peak, activation = _peak(features, image, unit_filter)
     down, across = (_stripes(side, patch, stride, image.device) for side in image.shape[1:])
     colour = image.mean((1, 2), keepdim=True)
@@ -165,6 +166,14 @@ def discrepancy_map(
     return total / (down.sum(0)[:, None] * across.sum(0))
 
 
+@checked(
+    features=MODULE,
+    images=Array("N C H W"),
+    unit_filter=COUNT,
+    top=SIZE,
+    patch=SIZE,
+    stride=SIZE,
+)
 def average_receptive_field(
     features: nn.Module,
     images: Tensor,
@@ -189,16 +198,7 @@ def average_receptive_field(
 
     Returns:
         (H, W) with the peak at (H/2, W/2), rounded up; 0 where no image reaches.
-
-    Raises:
-        TypeError, ValueError: as `unit_centres` and `discrepancy_map`.
     """
-    check_module(features, "features")
-    check_floating(images, "images")
-    check_finite(images, "images")
-    if images.ndim != 4 or not images.numel():
-        raise ValueError(f"images must have shape (N, 3, H, W), got {tuple(images.shape)}")
-    check_size(top, "top")
     height, width = images.shape[2:]
     field = unit_centres(features, (height, width))
     found = [_peak(features, image, unit_filter) for image in images]
@@ -217,12 +217,7 @@ def average_receptive_field(
 
 def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """An image size, one int or two, as two."""
-    pair = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise TypeError(f"image_size must be an int or a tuple (height, width), got {image_size!r}")
-    for side in pair:
-        check_size(side, "image_size")
-    return pair
+    return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
 def _windows(module: nn.Module) -> Iterator[nn.Module]:
@@ -285,9 +280,7 @@ def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Ten
     except RuntimeError as error:
         text = f"features cannot take an image {tuple(image.shape)} of {image.dtype}: {error}"
         raise ValueError(text) from error
-    if isinstance(unit_filter, bool) or not isinstance(unit_filter, int):
-        raise TypeError(f"unit_filter must be an int, got {type(unit_filter).__name__}")
-    if not 0 <= unit_filter < len(maps):
+    if unit_filter >= len(maps):
         raise ValueError(f"unit_filter must be from 0 to {len(maps) - 1}, got {unit_filter}")
     activation, where = maps[unit_filter].flatten().max(0)
     return int(where), activation
@@ -295,8 +288,6 @@ def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Ten
 
 def _stripes(side: int, patch: int, stride: int, device: torch.device) -> Tensor:
     """Stripes of width `patch` every `stride` pixels, and one at the end: (P, side) bool."""
-    check_size(patch, "patch")
-    check_size(stride, "stride")
     if not stride <= patch <= side:
         raise ValueError(
             f"patch must be at least stride = {stride} and at most the image's side of {side} "
@@ -305,10 +296,3 @@ def _stripes(side: int, patch: int, stride: int, device: torch.device) -> Tensor
     starts = torch.tensor([*range(0, side - patch, stride), side - patch], device=device)
     offset = torch.arange(side, device=device) - starts[:, None]
     return (offset >= 0) & (offset < patch)
-
-
-def _check_image(image: Tensor) -> None:
-    check_floating(image, "image")
-    if image.ndim != 3 or image.numel() == 0:
-        raise ValueError(f"image must have shape (3, H, W), got {tuple(image.shape)}")
-    check_finite(image, "image")

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import check_size
+from icnn._check_args import SIZE, Value, checked
 from icnn.layer import InterpretableLayer
 from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block, evaluating
 
@@ -22,6 +22,15 @@ DROPPED = 0.3  # of a frozen backbone's channels in training: some hundred photo
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what they expect, per channel
 
 
+@checked(
+    n_categories=SIZE,
+    image_size=SIZE,
+    width=SIZE,
+    layer=Value("a dict of options or None", (dict, type(None))),
+    weights=Value("a str, a Path or None", (str, Path, type(None))),
+    cut=Value("a name or several", (str, Sequence)),
+    cnn=Value("a torch.nn.Module or a name", (str, nn.Module)),
+)
 def make_interpretable(
     cnn: nn.Module | str,
     n_categories: int,
@@ -56,22 +65,9 @@ def make_interpretable(
         InterpretableCNN; save and reload its `state_dict()` as usual.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong type or range, an unknown network or layer,
-            or a layer that does not give square maps.
+        ValueError: an unknown network or layer, or a layer that does not give square maps.
         FileNotFoundError: no file at the path `weights`.
     """
-    check_size(n_categories, "n_categories")
-    check_size(image_size, "image_size")
-    if width is not None:
-        check_size(width, "width")
-    if not isinstance(layer, (dict, type(None))):
-        raise TypeError(f"layer must be a dict of options or None, got {type(layer).__name__}")
-    if not isinstance(weights, (str, Path, type(None))):
-        raise TypeError(f"weights must be a str, a Path or None, got {type(weights).__name__}")
-    if not isinstance(cut, (str, Sequence, type(None))):
-        raise TypeError(f"cut must be a name or several, got {type(cut).__name__}")
-    if not isinstance(cnn, (str, nn.Module)):
-        raise TypeError(f"cnn must be a torch.nn.Module or a name, got {type(cnn).__name__}")
     if isinstance(cnn, str):
         from torchvision.transforms.v2 import Normalize
 

@@ -9,13 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icnn._check_args import (
-    check_device,
-    check_finite,
-    check_positive,
-    check_size,
-    check_square,
-)
+from icnn._check_args import DEVICE, DTYPE, POSITIVE, SHARE, SIZE, Array, checked
 
 
 def l1_distances(n: int, *, dtype: torch.dtype | None = None, device=None) -> Tensor:
@@ -25,6 +19,7 @@ def l1_distances(n: int, *, dtype: torch.dtype | None = None, device=None) -> Te
     return (gap[:, None, :, None] + gap[None, :, None, :]).reshape(n * n, n * n)
 
 
+@checked(n=SIZE, beta=POSITIVE, tau=POSITIVE, dtype=DTYPE, device=DEVICE)
 def part_templates(
     n: int,
     *,
@@ -47,26 +42,17 @@ def part_templates(
 
     Returns:
         (n²+1, n, n), row-major in μ: the template for μ = (r, c) has index r·n + c.
-
-    Raises:
-        TypeError: `n` is not an int, `beta` or `tau` is not a number, `dtype` is not floating.
-        ValueError: `n` < 1, `beta` or `tau` is not finite and positive, `tau` is more than `dtype`
-            holds, or no such `device`.
     """
-    check_size(n)
-    check_positive(beta, "beta")
     tau = 0.5 / n**2 if tau is None else tau
-    check_positive(tau, "tau")
-    _check_dtype(dtype)
     dtype = dtype or torch.get_default_dtype()
     if tau > (highest := torch.finfo(dtype).max):
         raise ValueError(f"tau must be at most {highest:g}, as {dtype} holds, got {tau}")
-    check_device(device)
     positive = tau * (1 - beta * l1_distances(n, dtype=dtype, device=device) / n).clamp_min(-1)
     negative = torch.full_like(positive[:1], -tau)
     return torch.cat([positive, negative]).reshape(n * n + 1, n, n)
 
 
+@checked(n=SIZE, alpha=SHARE, dtype=DTYPE, device=DEVICE)
 def template_prior(
     n: int,
     *,
@@ -87,23 +73,14 @@ def template_prior(
 
     Returns:
         (n²+1,), in the order of `part_templates`; it sums to 1.
-
-    Raises:
-        TypeError: `n` is not an int, `alpha` is not a number, `dtype` is not floating.
-        ValueError: `n` < 1, `alpha` outside (0, 1), or no such `device`.
     """
-    check_size(n)
     alpha = n**2 / (1 + n**2) if alpha is None else alpha
-    check_positive(alpha, "alpha")
-    if alpha >= 1:
-        raise ValueError(f"alpha must be less than 1, got {alpha}")
-    _check_dtype(dtype)
-    check_device(device)
     prior = torch.full((n * n + 1,), alpha / n**2, dtype=dtype, device=device)
     prior[-1] = 1 - alpha
     return prior
 
 
+@checked(x=Array("... n n"), beta=POSITIVE)
 def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
     """The mask that keeps the neighbourhood of each map's strongest unit and drops the rest.
 
@@ -118,14 +95,7 @@ def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
 
     Returns:
         (..., n, n) in [0, 1], dtype of `x`; multiply it with `x` to get the masked map.
-
-    Raises:
-        TypeError: `x` is not a floating tensor, or `beta` is not a number.
-        ValueError: maps are not square or empty, NaN or infinite values, or `beta` ≤ 0.
     """
-    check_square(x, "x")
-    check_positive(beta, "beta")
-    check_finite(x, "x")
     return mask_at(x.detach().flatten(-2).argmax(-1), x.shape[-1], beta=beta, dtype=x.dtype)
 
 
@@ -135,8 +105,3 @@ def mask_at(peak: Tensor, n: int, *, beta: float, dtype: torch.dtype) -> Tensor:
     rows = ((peak // n)[..., None] - axis).abs().to(dtype) * (beta / n)
     cols = ((peak % n)[..., None] - axis).abs().to(dtype) * (beta / n)
     return ((1 - rows)[..., :, None] - cols[..., None, :]).clamp_min_(0)
-
-
-def _check_dtype(dtype: torch.dtype | None) -> None:
-    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-        raise TypeError(f"dtype must be a floating dtype or None, got {dtype}")

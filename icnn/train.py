@@ -8,19 +8,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from icnn._check_args import (
-    check_bool,
-    check_floating,
-    check_module,
-    check_positive,
-    check_seed,
-    check_size,
-    check_weight,
+    BOOL,
+    FUNCTION,
+    MODULE,
+    POSITIVE,
+    SEED,
+    SIZE,
+    WEIGHT,
+    Value,
+    check_kind,
+    checked,
 )
 from icnn.layer import filter_losses
 from icnn.network import evaluating
@@ -41,6 +45,29 @@ class History:
     seconds: list[float] = field(default_factory=list)
 
 
+@runtime_checkable
+class Labelled(Protocol):
+    """What is read of a data set: one of `icnn.data`, or any like it."""
+
+    labels: Tensor
+    floats: Callable[[Tensor], Tensor]
+
+
+DATASET = Value("a data set with .floats() and .labels, not empty", Labelled, len)
+
+
+@checked(
+    model=MODULE,
+    epochs=SIZE,
+    seed=SEED,
+    batch_size=SIZE,
+    learning_rate=POSITIVE,
+    weight_decay=WEIGHT,
+    progress=BOOL,
+    on_epoch=FUNCTION,
+    train=DATASET,
+    validation=DATASET,
+)
 def fit(
     model: nn.Module,
     train: Dataset,
@@ -74,20 +101,8 @@ def fit(
         History, one entry per epoch. The model is left in eval mode.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong type or range.
         FloatingPointError: the loss is not finite; the message says at which step.
     """
-    check_module(model, "model")
-    check_size(epochs, "epochs")
-    check_seed(seed)
-    check_size(batch_size, "batch_size")
-    check_positive(learning_rate, "learning_rate")
-    check_weight(weight_decay, "weight_decay")
-    check_bool(progress, "progress")
-    if not (on_epoch is None or callable(on_epoch)):
-        raise TypeError(f"on_epoch must be callable or None, got {type(on_epoch).__name__}")
-    _check_dataset(train, "train")
-    _check_dataset(validation, "validation")
     device = _device(model)
     order = torch.Generator().manual_seed(seed)
     steps = epochs * -(-len(train) // batch_size)
@@ -122,6 +137,7 @@ def ramp(progress: float) -> float:
 
 
 @torch.no_grad()
+@checked(batch_size=SIZE)
 def predict(
     model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int = BATCH
 ) -> Tensor:
@@ -137,15 +153,10 @@ def predict(
 
     Returns:
         (N, …), what the model gives, where the images are.
-
-    Raises:
-        TypeError, ValueError: `model` is no module, `images` is no floating tensor of the model's
-            dtype, they do not fit the model, or `batch_size` is no number of images.
     """
     owner = getattr(model, "__self__", model)
-    check_module(owner, "model")
-    check_floating(images, "images")
-    check_size(batch_size, "batch_size")
+    MODULE(owner, "model", {})
+    check_kind(images, "images", "floating")
     dtype = next((p.dtype for p in owner.parameters()), images.dtype)
     if images.dtype != dtype:
         raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
@@ -163,6 +174,7 @@ def predict(
     return torch.cat(parts)
 
 
+@checked(model=MODULE, dataset=DATASET)
 def accuracy(model: nn.Module, dataset: Dataset) -> float:
     """The share of images, in [0, 1], whose highest score is that of their own category.
 
@@ -171,11 +183,7 @@ def accuracy(model: nn.Module, dataset: Dataset) -> float:
     Args:
         model: a module that gives scores (N, K).
         dataset: N images with `.floats(indices)` and `.labels` (N,).
-
-    Raises:
-        TypeError, ValueError: as `predict`, and where `dataset` has no `.floats` or `.labels`.
     """
-    _check_dataset(dataset, "dataset")
     batches = torch.arange(len(dataset)).split(BATCH)
     hits = [predict(model, dataset.floats(b)).argmax(1) == dataset.labels[b] for b in batches]
     return torch.cat(hits).float().mean().item()
@@ -210,11 +218,3 @@ def _bar(steps: int, progress: bool):
     from tqdm.auto import tqdm
 
     return tqdm(total=steps, disable=not progress, unit="step")
-
-
-def _check_dataset(dataset: Dataset, name: str) -> None:
-    if not (hasattr(dataset, "floats") and hasattr(dataset, "labels")):
-        wanted = "a data set with .floats() and .labels, such as icnn.data.creatures('train')"
-        raise TypeError(f"{name} must be {wanted}, got {type(dataset).__name__}")
-    if len(dataset) == 0:
-        raise ValueError(f"{name} must not be empty")

@@ -11,13 +11,13 @@ import sys
 
 from icnn._files import DATA, write_checksums
 from icnn.data import AnimalParts
-from icnn.data.crops import SIZE
+from icnn.data.crops import CROP
 
 FOLDER = DATA / "paper"
 
 
 def main(root: str) -> None:
-    data = AnimalParts(root, split="all", size=SIZE)
+    data = AnimalParts(root, split="all", size=CROP)
     rows = [("category", *(f"{part} {axis}" for part in data.parts for axis in ("row", "column")))]
     for label, points in zip(data.labels.tolist(), data.landmarks.flatten(1).tolist(), strict=True):
         rows.append((data.categories[label], *("" if p != p else f"{p:.1f}" for p in points)))

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_size
-from icnn.data.crops import SIZE, Box, crop, missing, no_parts, open_image
+from icnn._check_args import SHARE, SIZE, checked
+from icnn.data.crops import CROP, Box, crop, missing, no_parts, open_image
 from icnn.data.download import fetch
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
-from icnn.data.split import check_share, check_split, of_split
+from icnn.data.split import SPLIT, of_split
 
 # WordNet id → name, in the order of the paper's Table 3.
 ANIMALS = {
@@ -71,6 +71,7 @@ HOW = (
 )
 
 
+@checked(split=SPLIT, train_share=SHARE, size=SIZE)
 class AnimalParts(PartDataset):
     """Objects cut out of photographs by their box, with the landmarks head and front leg.
 
@@ -90,8 +91,7 @@ class AnimalParts(PartDataset):
 
     Raises:
         FileNotFoundError: images or annotations are missing; the message says how to get them.
-        ValueError: unknown category or split, a damaged file, a share outside (0, 1).
-        TypeError: `size` is not an int.
+        ValueError: unknown category, or a damaged file.
         ConnectionError: `download` without a network.
     """
 
@@ -103,13 +103,10 @@ class AnimalParts(PartDataset):
         *,
         negatives: bool = False,
         train_share: float = 0.9,
-        size: int = SIZE,
+        size: int = CROP,
         transform: Callable[[Tensor], Tensor] | None = None,
         download: bool = False,
     ) -> None:
-        check_split(split)
-        check_share(train_share)
-        check_size(size, "size")
         root = Path(root)
         ids = _wordnet_ids(root, categories, download)
         if not (ids or negatives):

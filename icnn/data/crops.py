@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-SIZE = 224  # pixels; what the ImageNet networks were trained on
+CROP = 224  # pixels; what the ImageNet networks were trained on
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_size
-from icnn.data.crops import SIZE, Box, crop, missing, no_parts, open_image
+from icnn._check_args import SIZE, checked
+from icnn.data.crops import CROP, Box, crop, missing, no_parts, open_image
 from icnn.data.download import check_unpacks, extract, fetch
 from icnn.data.record import PartDataset
-from icnn.data.split import check_split
+from icnn.data.split import SPLIT
 
 FOLDER = "CUB_200_2011"
 URL = f"https://data.caltech.edu/records/65de6-vp158/files/{FOLDER}.tgz"
@@ -24,6 +24,7 @@ CHECKSUM = "md5:97eceeb196236b17998738112f37df78"
 HOW = f"pass download=True, or unpack {FOLDER}.tgz into the root"
 
 
+@checked(split=SPLIT, size=SIZE)
 class CUB200(PartDataset):
     """Birds cut out of photographs by their box, with 15 landmarks in crop pixels.
 
@@ -38,8 +39,7 @@ class CUB200(PartDataset):
 
     Raises:
         FileNotFoundError: a file is missing; the message says how to get it.
-        ValueError: unknown split, or a damaged file.
-        TypeError: `size` is not an int.
+        ValueError: a damaged file.
         ConnectionError: `download` without a network.
         RuntimeError: `download` by a Python older than 3.11.4.
     """
@@ -49,12 +49,10 @@ class CUB200(PartDataset):
         root: str | Path,
         split: str = "train",
         *,
-        size: int = SIZE,
+        size: int = CROP,
         transform: Callable[[Tensor], Tensor] | None = None,
         download: bool = False,
     ) -> None:
-        check_split(split)
-        check_size(size, "size")
         folder = Path(root) / FOLDER
         if download and not (folder / "images.txt").is_file():
             archive = Path(root) / f"{FOLDER}.tgz"

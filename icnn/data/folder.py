@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_size
-from icnn.data.crops import SIZE, Box, crop, no_parts, open_image
+from icnn._check_args import SIZE, checked
+from icnn.data.crops import CROP, Box, crop, no_parts, open_image
 from icnn.data.record import PartDataset
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
+@checked(size=SIZE)
 class PhotoFolder(PartDataset):
     """Photographs in one folder for each category, whole, without landmarks or part masks.
 
@@ -29,17 +30,15 @@ class PhotoFolder(PartDataset):
     Raises:
         FileNotFoundError: the folder, or a photograph in it, is missing.
         ValueError: a damaged file; the message names it.
-        TypeError: `size` is not an int.
     """
 
     def __init__(
         self,
         root: str | Path,
         *,
-        size: int = SIZE,
+        size: int = CROP,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        check_size(size, "size")
         root = Path(root)
         if not root.is_dir():
             raise FileNotFoundError(f"root must be a folder, {root} is none")

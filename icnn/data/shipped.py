@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from icnn._check_args import checked, one_of
 from icnn._files import DATA, read_verified
 from icnn.data.anatomy import CATEGORIES, PARTS
 from icnn.data.record import PartDataset
@@ -30,6 +31,7 @@ SPLITS: dict[str, tuple[int, tuple[str | None, ...]]] = {
 COLUMNS, ROWS = 25, 40  # of images in one file
 
 
+@checked(split=one_of(tuple(SPLITS)))
 def creatures(split: str, *, folder: Path = FOLDER) -> PartDataset:
     """The shipped images of one split, 64×64, the same on every machine.
 
@@ -43,11 +45,9 @@ def creatures(split: str, *, folder: Path = FOLDER) -> PartDataset:
         folder: where the files are; the shipped ones by default.
 
     Raises:
-        ValueError: an unknown split, or a file with a wrong checksum.
+        ValueError: a file with a wrong checksum.
         FileNotFoundError: a file is missing; the message says how to get it back.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     count, _ = SPLITS[split]
     images = _read_mosaics(folder, f"{split}-images-{{}}.webp", count)
     part_ids = _read_mosaics(folder, f"{split}-parts-{{}}.png", count)

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SPLITS = ("train", "test", "all")
+from icnn._check_args import one_of
+
+SPLIT = one_of(("train", "test", "all"))
 
 
 def of_split(count: int, split: str, train_share: float) -> Tensor:
@@ -15,15 +17,3 @@ def of_split(count: int, split: str, train_share: float) -> Tensor:
     places = np.linspace(1, count, max(round(count * train_share), 1))
     train[np.floor(places + 0.5).astype(int) - 1] = True  # MATLAB rounds halves up
     return {"train": train, "test": ~train, "all": torch.ones_like(train)}[split]
-
-
-def check_split(split: str) -> None:
-    """One of the three names."""
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-
-
-def check_share(train_share: float) -> None:
-    """A share of the images that leaves some to train and some to test."""
-    if not 0 < train_share < 1:
-        raise ValueError(f"train_share must be between 0 and 1, got {train_share}")

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_size
-from icnn.data.crops import SIZE, Box, crop, crop_ids, missing, open_image
+from icnn._check_args import SHARE, SIZE, checked
+from icnn.data.crops import CROP, Box, crop, crop_ids, missing, open_image
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
-from icnn.data.split import check_share, check_split, of_split
+from icnn.data.split import SPLIT, of_split
 
 ANIMALS = ("bird", "cat", "cow", "dog", "horse", "sheep")
 PARTS = ("head", "torso", "front leg", "back leg", "leg", "tail", "neck")
@@ -41,6 +41,7 @@ HOW = (
 )
 
 
+@checked(split=SPLIT, train_share=SHARE, size=SIZE)
 class VOCParts(PartDataset):
     """Animals cut out of photographs by their box, with part masks and the centres of the parts.
 
@@ -59,8 +60,7 @@ class VOCParts(PartDataset):
 
     Raises:
         FileNotFoundError: a file is missing; the message says how to get it.
-        ValueError: unknown category or split, a damaged file, a share outside (0, 1).
-        TypeError: `size` is not an int.
+        ValueError: unknown category, or a damaged file.
     """
 
     def __init__(
@@ -70,12 +70,9 @@ class VOCParts(PartDataset):
         split: str = "train",
         *,
         train_share: float = 0.9,
-        size: int = SIZE,
+        size: int = CROP,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        check_split(split)
-        check_share(train_share)
-        check_size(size, "size")
         names = [categories] if isinstance(categories, str) else list(categories or ANIMALS)
         for name in names:
             if name not in ANIMALS:

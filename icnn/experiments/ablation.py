@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from icnn.data import PartDataset
 from icnn.layer import InterpretableLayer
 from icnn.loss import paper_gradient
-from icnn.network import CHANNELS, SIZE, SmallCNN, small_cnn
+from icnn.network import CHANNELS, SIDE, SmallCNN, small_cnn
 from icnn.templates import l1_distances, mask_at
 
 TINTS = torch.tensor([[230, 60, 60], [60, 200, 80], [70, 110, 235], [225, 205, 60], [190, 80, 210]])
@@ -141,7 +141,7 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
     model = small_cnn("plain", n_categories=n_categories, seed=seed)
     if chosen.options is not None:
         options = {"n_categories": n_categories, **chosen.options}
-        model.head.layer = chosen.layer(CHANNELS, SIZE, **options)
+        model.head.layer = chosen.layer(CHANNELS, SIDE, **options)
     if chosen.head == "max":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -34,16 +34,7 @@ import math
 import torch
 from torch import Tensor
 
-from icnn._check_args import (
-    check_finite,
-    check_floating,
-    check_is_target,
-    check_maps,
-    check_same_device,
-    check_share,
-    check_size,
-    check_whole_numbers,
-)
+from icnn._check_args import SHARE, SIZE, WEIGHT, Array, checked
 from icnn.layer import InterpretableLayer
 
 TEMPERATURE = 0.5  # "alpha" in the release: a mean over units is divided by it
@@ -51,9 +42,10 @@ FIRST_BETA = 2.0  # coordinates run over 2, not 1: nearly the paper's 4
 BETA_TIMES_SPREAD, BETA_RANGE = 3.0, (1.5, 3.0)
 # A gradient of −10,000 (β* − β), learning rate 1e-4 · 0.05, batch 32, momentum 0.9 (VGG-16).
 BETA_RATE = 10_000 * 1e-4 * 0.05 / 32 / (1 - 0.9)
-WEIGHT = 1e-5 * 0.1  # the constant of the code times "mag"; its `lossWeight` is never read
+DEFAULT_WEIGHT = 1e-5 * 0.1  # the constant of the code times "mag"; its `lossWeight` is never read
 
 
+@checked(x=Array("N C n n", values=None))
 def mean_position(x: Tensor) -> Tensor:
     """The mean position of each map's activation, rounded to a unit; halves are rounded up.
 
@@ -62,34 +54,32 @@ def mean_position(x: Tensor) -> Tensor:
 
     Returns:
         (N, C, 2) int64, (row, col); the first unit for a silent map.
-
-    Raises:
-        TypeError, ValueError: unfit maps.
     """
-    check_maps(x, "x")
     axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
     total = x.sum((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)
     mean = torch.stack([x.sum(-1) @ axis, x.sum(-2) @ axis], -1) / total[..., None]
     return (mean + 0.5).floor().long()
 
 
+@checked(x=Array("N C n n", values=None), where=Array("N C 2", "integer", like="x", below="n"))
 def activation_spread(x: Tensor, where: Tensor) -> Tensor:
     """Root of the activation-weighted mean squared distance from a position: (N, C), in units.
 
     Args:
         x: maps (N, C, n, n) after ReLU, floating.
         where: (N, C, 2) int64, (row, col), such as `mean_position(x)`.
-
-    Raises:
-        TypeError, ValueError: unfit maps or positions.
     """
-    _check_where(x, where)
     axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
     rows, columns = ((axis - where[..., k, None]) ** 2 for k in (0, 1))
     squares = (x.sum(-1) * rows + x.sum(-2) * columns).sum(-1)
     return (squares / x.sum((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)).sqrt()
 
 
+@checked(
+    n=SIZE,
+    beta=Array("C"),
+    where=Array("N C 2", "integer", below="n"),
+)
 def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
     """max(1 − β·distance, −1) around each position; the mask is its positive part.
 
@@ -102,19 +92,7 @@ def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
 
     Returns:
         (N, C, n, n) in [−1, 1], dtype of `beta`.
-
-    Raises:
-        TypeError, ValueError: unfit arguments.
     """
-    check_size(n)
-    check_floating(beta, "beta")
-    check_finite(beta, "beta")
-    if beta.ndim != 1:
-        raise ValueError(f"beta must have shape (C,), got {tuple(beta.shape)}")
-    check_whole_numbers(where, "where", 0, n - 1)
-    if where.ndim != 3 or where.shape[1:] != (len(beta), 2):
-        wanted = ("N", len(beta), 2)
-        raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")
     where = where.long()  # bytes would be taken for bools
     place = torch.linspace(-1, 1, n, dtype=beta.dtype, device=beta.device)
     rows, columns = ((place - place[where[..., k, None]]).abs() for k in (0, 1))
@@ -122,6 +100,12 @@ def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
     return (1 - beta[:, None, None] * distance).clamp_min(-1)
 
 
+@checked(
+    x=Array("N C n n"),
+    template=Array("N C n n", like="x"),
+    is_target=Array("N C", "bool", like="x"),
+    share=SHARE,
+)
 def released_gradient(
     x: Tensor, template: Tensor, is_target: Tensor, *, share: float | None = None
 ) -> Tensor:
@@ -141,23 +125,10 @@ def released_gradient(
 
     Returns:
         (N, C, n, n), dtype of `x`.
-
-    Raises:
-        TypeError, ValueError: unfit maps, templates or targets.
     """
-    check_maps(x, "x")
-    check_finite(x, "x")
-    check_floating(template, "template")
-    check_finite(template, "template")
-    if template.shape != x.shape or template.dtype != x.dtype:
-        got = f"{tuple(template.shape)}, {template.dtype}"
-        raise ValueError(f"template must have the shape and the dtype of x, got {got}")
     if (template.abs() > 1).any():
         low, high = (float(value) for value in template.detach().aminmax())
         raise ValueError(f"template must be in [-1, 1], got {low:g} to {high:g}")
-    check_is_target(is_target, x)
-    if share is not None:
-        check_share(share, "share")
     fits = (x * template).mean((-2, -1))
     strangers = (x * template.flip(0, 1)).mean((-2, -1))  # another image's mask, another filter's
     silent = -x.mean((-2, -1))
@@ -167,6 +138,7 @@ def released_gradient(
     return down[..., None, None] - template * up[..., None, None]
 
 
+@checked(channels=SIZE, size=SIZE, steps_per_epoch=SIZE, weight=WEIGHT)
 class ReleasedLayer(InterpretableLayer):
     """The released code's layer, in the place of an `InterpretableLayer`.
 
@@ -180,9 +152,6 @@ class ReleasedLayer(InterpretableLayer):
         n_categories: how many there are.
 
     Input and output: (N, C, n, n), after ReLU, floating.
-
-    Raises:
-        TypeError, ValueError: an argument of the wrong type or range.
     """
 
     _needs_labels = True
@@ -193,11 +162,10 @@ class ReleasedLayer(InterpretableLayer):
         size: int,
         *,
         steps_per_epoch: int,
-        weight: float = WEIGHT,
+        weight: float = DEFAULT_WEIGHT,
         n_categories: int = 5,
     ) -> None:
         super().__init__(channels, size, weight=weight, n_categories=n_categories)
-        check_size(steps_per_epoch, "steps_per_epoch")
         self.steps_per_epoch = steps_per_epoch
         self._push: Tensor | None = None  # on the last maps
         del self.beta
@@ -247,12 +215,3 @@ def _multiplier(fits: Tensor, others: Tensor, which: Tensor) -> Tensor:
     strength = strength.masked_fill(~which, 0)
     mean = strength.sum(0) / which.sum(0)
     return (strength / mean).nan_to_num(0, 0, 0)
-
-
-def _check_where(x: Tensor, where: Tensor) -> None:
-    check_maps(x, "x")
-    check_whole_numbers(where, "where", 0, x.shape[-1] - 1)
-    check_same_device(where, "where", x, "x")
-    if where.shape != (*x.shape[:2], 2):
-        wanted = (*x.shape[:2], 2)
-        raise ValueError(f"where must have shape {wanted}, got {tuple(where.shape)}")

@@ -237,5 +237,5 @@ def test_losses_need_a_forward_pass_and_labels() -> None:
         layer.losses()
     with pytest.raises(ValueError, match=r"labels must have shape \(6,\)"):
         layer.losses(LABELS[:2])
-    with pytest.raises(ValueError, match="steps_per_epoch must be at least 1"):
+    with pytest.raises(ValueError, match="steps_per_epoch must be an int from 1"):
         released.ReleasedLayer(4, 5, steps_per_epoch=0)

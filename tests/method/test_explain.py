@@ -134,5 +134,5 @@ def test_bad_input_is_named(function, arguments, name) -> None:
 
 
 def test_deletion_needs_a_step() -> None:
-    with pytest.raises(ValueError, match="steps must be at least 1"):
+    with pytest.raises(ValueError, match="steps must be an int from 1"):
         explain.deletion(MODEL, IMAGES, LABELS, WORTH, IMAGES, steps=0)

@@ -8,13 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import (
-    check_finite,
-    check_floating,
-    check_labels,
-    check_size,
-    check_whole_numbers,
-)
+from icnn._check_args import SIZE, Array, checked
 from icnn.layer import InterpretableLayer
 from icnn.templates import part_templates
 
@@ -84,6 +78,11 @@ class LearnedLayer(MeanActivationLayer):
         return super()._loss(x, labels) + self.soft_weight * soft
 
 
+@checked(
+    activation=Array("N C"),
+    n_categories=SIZE,
+    labels=Array("N", "integer", below="n_categories"),
+)
 def label_information(activation: Tensor, labels: Tensor, n_categories: int) -> Tensor:
     """Mutual information of "the filter is active" with "the image is of category k", in nats.
 
@@ -97,17 +96,7 @@ def label_information(activation: Tensor, labels: Tensor, n_categories: int) -> 
 
     Returns:
         (C, K).
-
-    Raises:
-        TypeError, ValueError: unfit activations, labels or number of categories.
     """
-    check_floating(activation, "activation")
-    check_finite(activation, "activation")
-    if activation.ndim != 2 or not activation.numel():
-        raise ValueError(f"activation must be (N, C), not empty, got {tuple(activation.shape)}")
-    check_size(n_categories, "n_categories")
-    check_labels(labels, len(activation))
-    check_whole_numbers(labels, "labels", 0, n_categories - 1)
     active = (activation > activation.median(0).values).double()
     member = nn.functional.one_hot(labels.long(), n_categories).double()
     both = active.T @ member / len(labels)

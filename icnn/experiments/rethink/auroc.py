@@ -8,23 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icnn._check_args import check_finite, check_floating
+from icnn._check_args import Array, checked
 
 
+@checked(positive=Array("N"), negative=Array("M"))
 def auroc(positive: Tensor, negative: Tensor) -> float:
     """The probability that a positive scores higher than a negative; ties count one half.
 
     Args:
         positive, negative: (N,) and (M,) scores, floating.
-
-    Raises:
-        TypeError, ValueError: no floating tensors of one axis, empty, or not finite.
     """
-    for name, scores in (("positive", positive), ("negative", negative)):
-        check_floating(scores, name)
-        check_finite(scores, name)
-        if scores.ndim != 1 or not len(scores):
-            raise ValueError(f"{name} must be scores (N,), not empty, got {tuple(scores.shape)}")
     both = torch.cat([positive, negative]).double()
     values, place = both.unique(return_inverse=True)
     counts = torch.bincount(place, minlength=len(values)).double()

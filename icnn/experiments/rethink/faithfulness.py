@@ -12,7 +12,7 @@ import icnn
 from icnn.data import PartDataset
 from icnn.experiments.rethink.redundancy import peak_points
 from icnn.explain import by_part, contributions, deletion, filter_parts, unit_contributions
-from icnn.network import SIZE, SmallCNN
+from icnn.network import SIDE, SmallCNN
 
 ORDERS = ("parts", "Grad-CAM", "integrated gradients", "centre first", "random")
 
@@ -36,14 +36,14 @@ def attributions(model: SmallCNN, images: Tensor, categories: Tensor) -> dict[st
         images, grey, target=categories, n_steps=32, internal_batch_size=256
     )
     generator = torch.Generator().manual_seed(0)
-    axis = torch.arange(SIZE) - (SIZE - 1) / 2
+    axis = torch.arange(SIDE) - (SIDE - 1) / 2
     centre = -(axis[:, None] ** 2 + axis**2).expand(len(images), -1, -1)
     return {
         "parts": unit_contributions(model, images, categories).sum(1),
         "Grad-CAM": cam[:, 0].detach(),
         "integrated gradients": squares(slopes.detach().sum(1)),
         "centre first": centre,
-        "random": torch.rand(len(images), SIZE, SIZE, generator=generator),
+        "random": torch.rand(len(images), SIDE, SIDE, generator=generator),
     }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 import icnn
 from icnn.data import PartDataset
 from icnn.experiments.rethink.redundancy import peak_points
-from icnn.network import SIZE, SmallCNN
+from icnn.network import SIDE, SmallCNN
 from icnn.templates import part_templates
 
 SHIFTS = ("held-out", "scrambled", "empty", "noise", "shuffled pixels")
@@ -72,7 +72,7 @@ class Familiarity:
         logits = head.classifier(head.layer(maps))
         predicted = logits.argmax(1)
         points, peaks = peak_points(self.model, maps)
-        cone = part_templates(SIZE, tau=1.0)[:-1].flatten(1) + 1
+        cone = part_templates(SIDE, tau=1.0)[:-1].flatten(1) + 1
         margin = ((maps / self.scale[:, None, None]).flatten(2) @ cone.T).amax(2)
         own = (self.category == predicted[:, None]).float()
         on = (peaks > self.middle).float()

@@ -22,7 +22,7 @@ from icnn.experiments.rethink.assignment import (
     MeanActivationLayer,
 )
 from icnn.layer import InterpretableLayer
-from icnn.network import CHANNELS, SIZE, MeanClassifier, SmallCNN, conv_block, small_cnn
+from icnn.network import CHANNELS, SIDE, MeanClassifier, SmallCNN, conv_block, small_cnn
 
 BATCH = 64
 CATEGORY_WEIGHT = 0.01  # of the shipped networks with a category term
@@ -107,5 +107,5 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
             model.backbone = nn.Sequential(*model.backbone[: -len(last)], *last)
             model.head.classifier = MeanClassifier(chosen.filters, n_categories)
         if chosen.layer is not None:
-            model.head.layer = chosen.layer(chosen.filters, SIZE, n_categories=n_categories)
+            model.head.layer = chosen.layer(chosen.filters, SIDE, n_categories=n_categories)
     return model
