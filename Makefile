@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
+.PHONY: help environment lock lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,11 @@ environment: ## make or mend .venv from requirements.lock
 		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)."; \
 		echo "If you have one under another name: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) tools/set_up.py
+
+lock: environment ## pin every package anew (ARGS="--upgrade-package torch": a newer one)
+	.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --custom-compile-command "make lock" --all-extras $(ARGS) \
+		--output-file requirements.lock pyproject.toml
 
 lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print the address)
 	@$(VENV_PYTHON) tools/check_environment.py

@@ -93,7 +93,7 @@ IMAGE_SIZE = ImageSize("an int or a tuple (height, width)", object)
 
 def check_same_device(x: Tensor, name: str, other: Tensor, other_name: str) -> None:
     """Two tensors that are to be used together."""
-    if x.device != other.device:
+    if not isinstance(x, torch.fx.Proxy) and x.device != other.device:
         raise ValueError(f"{name} must be where {other_name} is, on {other.device}, got {x.device}")
 
 

@@ -42,8 +42,9 @@ def check_versions() -> list[tuple[str, str, str]]:
 
 
 def read_lock(path: Path) -> list[tuple[str, str]]:
-    """The (name, version) pairs of a lock file."""
-    return re.findall(r"^([\w.-]+)==([\w.+!-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    """The (name, version) pairs of a lock file that are for every system."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r"^([\w.-]+)==([\w.+!-]+) \\$", text, re.MULTILINE)
 
 
 def mismatch(name: str, pin: str) -> str:

@@ -1,6 +1,7 @@
 """Make .venv match requirements.lock; do nothing when it already does.
 
-Run through `make`, by any Python from 3.11 on; needs nothing but the standard library.
+Run through `make`, or by hand (`python tools/set_up.py`), by any Python from 3.11 on; needs nothing
+but the standard library. uv installs where it is there or can be had, pip where not.
 An environment that is half made (an interrupted install, deleted files, another Python, a
 folder that moved) is recognised by what is in it and mended.
 """
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,9 +24,10 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "complete.txt"
 SCHEME = {"base": str(VENV), "platbase": str(VENV)}
 PACKAGES = Path(sysconfig.get_path("purelib", "venv", SCHEME))
-PYTHON = Path(sysconfig.get_path("scripts", "venv", SCHEME)) / Path(
-    "python.exe" if sys.platform == "win32" else "python"
-)
+SCRIPTS = Path(sysconfig.get_path("scripts", "venv", SCHEME))
+PYTHON = SCRIPTS / ("python.exe" if sys.platform == "win32" else "python")
+LOCK = ROOT / "requirements.lock"
+FOR_NVIDIA_CARDS = re.compile(r"(cuda|nvidia|triton)\b")
 
 
 def main() -> None:
@@ -41,7 +45,7 @@ def main() -> None:
         shutil.rmtree(leftover)  # what an interrupted pip had put aside
     STAMP.unlink(missing_ok=True)
     say("installing what requirements.lock pins (the first time this takes some minutes)")
-    pip("install", "--requirement", "requirements.lock")
+    install()
     pip("install", "--no-deps", "--no-build-isolation", "--editable", ".")
     STAMP.write_text(inventory(), encoding="utf-8")
     say(f"environment complete after {time.perf_counter() - start:.0f} s")
@@ -88,6 +92,33 @@ def is_whole(metadata: Path) -> bool:
     with record.open(newline="", encoding="utf-8") as rows:
         names = [row[0] for row in csv.reader(rows) if row]
     return all((PACKAGES / name).exists() for name in names if not name.endswith(".pyc"))
+
+
+def install() -> None:
+    """Everything that is locked; for a CPU build of torch without what only NVIDIA cards need."""
+    locked = re.split(r"\n(?=\w)", LOCK.read_text(encoding="utf-8"))
+    if any(PACKAGES.glob("torch-*+cpu.dist-info")):
+        locked = [one for one in locked if not FOR_NVIDIA_CARDS.match(one)]
+    with tempfile.TemporaryDirectory() as folder:
+        everything, uv_alone = Path(folder) / "all.txt", Path(folder) / "uv.txt"
+        everything.write_text("\n".join(locked), encoding="utf-8")
+        uv_alone.write_text("\n".join(one for one in locked if one.startswith("uv==")), "utf-8")
+        if not uv_installs(everything, uv_alone):
+            pip("install", "--require-hashes", "--requirement", str(everything))
+
+
+def uv_installs(everything: Path, uv_alone: Path) -> bool:
+    """Whether uv could do it; it knows nothing of pip's settings, so it may not find an index."""
+    uv = shutil.which("uv")
+    if uv is None:
+        command = [PYTHON, "-m", "pip", "--quiet", "install", "--requirement", uv_alone]
+        subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        uv = SCRIPTS / ("uv.exe" if sys.platform == "win32" else "uv")
+    command = [uv, "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes"]
+    try:
+        return subprocess.run([*command, "--requirement", everything], cwd=ROOT).returncode == 0
+    except OSError:
+        return False
 
 
 def inventory() -> str:
