@@ -205,15 +205,6 @@ def test_bad_voc_input_is_named(voc):
         VOCParts(voc, "cat", "all")
 
 
-def test_a_folder_of_ones_own_photographs(tmp_path):
-    for name in ("mug/a.jpg", "mug/b.PNG", "cup/c.webp"):
-        trees.photo(tmp_path / name)
-    (tmp_path / "mug/notes.txt").write_text("no photograph")
-    mugs = PhotoFolder(tmp_path, size=32)
-    assert mugs.categories == ("cup", "mug") and mugs.labels.tolist() == [0, 1, 1]
-    assert mugs.landmarks.shape == (3, 0, 2) and mugs.part_masks().shape == (3, 0, 32, 32)
-
-
 def test_mirroring_and_joining(voc):
     cats = VOCParts(voc, "cat", "all", size=100)
     mirrored = cats.mirrored()

@@ -1,0 +1,120 @@
+"""Folders of one's own photographs, as people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from icnn.data import PhotoFolder
+
+
+def test_a_folder_of_ones_own_photographs(tmp_path):
+    for name in ("mug/a.jpg", "mug/b.PNG", "cup/c.webp"):
+        picture(tmp_path / name)
+    mugs = PhotoFolder(tmp_path, size=32)
+    assert mugs.categories == ("cup", "mug") and mugs.labels.tolist() == [1, 0, 1]
+    assert mugs.landmarks.shape == (3, 0, 2) and mugs.part_masks().shape == (3, 0, 32, 32)
+
+
+def picture(path, width=40, height=20, **options):
+    """Red on the left, blue on the right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.new("RGB", (width, height), "blue")
+    image.paste("red", (0, 0, width // 2, height))
+    image.save(path, **options)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "A.JFIF", "a.tif", "a.gif", "a.png", "2020/may/a.jpeg"])
+def test_whatever_pillow_can_open_is_a_photograph(tmp_path, name):
+    kind = {".JFIF": "JPEG"}.get(Path(name).suffix)
+    picture(tmp_path / "cup" / name, format=kind)
+    picture(tmp_path / "mug/a.jpg", 10, 10)
+    cups = PhotoFolder(tmp_path, size=8)
+    assert cups.categories == ("cup", "mug") and cups.labels.tolist() == [0, 1]
+    red, _, blue = cups.images[0].int()
+    assert red[:, 0].min() > 200 > 60 > red[:, -1].max() and blue[:, -1].min() > 200
+
+
+def test_what_is_hidden_or_no_photograph_changes_no_label(tmp_path):
+    picture(tmp_path / "cup/a.jpg")
+    picture(tmp_path / "mug/a.jpg", 10, 10)
+    for name in (".ipynb_checkpoints/a.jpg", "__MACOSX/a.jpg", "cup/.hidden/b.jpg"):
+        picture(tmp_path / name, 6, 6)
+    (tmp_path / "cup/.DS_Store").write_bytes(b"0")
+    (tmp_path / "empty").mkdir()
+    for name in ("Thumbs.db", "photo.heic", "empty.jpg"):
+        (tmp_path / "mug" / name).write_bytes(b"" if name == "empty.jpg" else b"no image")
+    whole = (tmp_path / "mug/a.jpg").read_bytes()
+    (tmp_path / "mug/cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "mug/again.jpg").write_bytes(whole)
+    (tmp_path / "mug/gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    with pytest.warns(UserWarning, match="skipped 7: ") as told:
+        mugs = PhotoFolder(tmp_path, size=8)
+    assert mugs.categories == ("cup", "mug") and mugs.labels.tolist() == [0, 1]
+    text = str(told[0].message)
+    assert "mug/again.jpg" not in text or "the same file as" in text
+    assert "mug/Thumbs.db (no image that Pillow knows)" in text and "and 2 more" in text
+
+
+def test_no_warning_where_nothing_was_skipped(tmp_path, recwarn):
+    picture(tmp_path / "cup/a.jpg")
+    PhotoFolder(tmp_path, size=8)
+    assert not recwarn.list
+
+
+def test_photographs_are_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise: the left side is up
+    picture(tmp_path / "cup/a.png", 20, 20, exif=exif)
+    red = PhotoFolder(tmp_path, size=8).images[0, 0]
+    assert red[0].min() > 200 and red[-1].max() < 60
+
+
+def test_the_square_in_the_middle_is_not_squashed(tmp_path):
+    image = Image.new("RGB", (100, 20), "white")
+    image.paste("black", (45, 5, 55, 15))
+    (tmp_path / "cup").mkdir()
+    image.save(tmp_path / "cup/a.png")
+    dark = PhotoFolder(tmp_path, size=20).images[0, 0] < 128
+    assert dark.any(0).sum() == dark.any(1).sum() == 10
+
+
+@pytest.mark.parametrize(
+    "mode, colour, wanted",
+    [
+        ("I;16", 40000, (156, 156, 156)),
+        ("I;16", 0, (0, 0, 0)),
+        ("L", 90, (90, 90, 90)),
+        ("1", 1, (255, 255, 255)),
+        ("LA", (90, 255), (90, 90, 90)),
+        ("LA", (90, 0), (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
+        ("P", 0, (0, 0, 0)),
+    ],
+)
+def test_every_kind_of_png_looks_as_it_does_elsewhere(tmp_path, mode, colour, wanted):
+    (tmp_path / "cup").mkdir()
+    Image.new(mode, (9, 9), colour).save(tmp_path / "cup/a.png")
+    assert PhotoFolder(tmp_path, size=4).images[0, :, 2, 2].tolist() == list(wanted)
+
+
+def test_every_slice_holds_each_category_and_splits_share_nothing(tmp_path):
+    for k, (name, count) in enumerate({"cup": 20, "mug": 10}.items()):
+        for i in range(count):
+            picture(tmp_path / name / f"{i}.png", 10 + i, 20 + 30 * k)
+    everything = PhotoFolder(tmp_path, size=4)
+    assert everything.labels[:9].bincount().tolist() == [6, 3]
+    train, test = PhotoFolder(tmp_path, "train", size=4), PhotoFolder(tmp_path, "test", size=4)
+    assert train.labels.bincount().tolist() == [16, 8]
+    assert test.labels.bincount().tolist() == [4, 2]
+
+
+def test_a_huge_image_is_skipped_with_its_reason(tmp_path, monkeypatch):
+    picture(tmp_path / "cup/a.png")
+    picture(tmp_path / "cup/b.png", 90, 90)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
+    with pytest.warns(UserWarning, match=r"cup/b\.png \(cannot be read: .*exceeds limit"):
+        assert len(PhotoFolder(tmp_path, size=4)) == 1
