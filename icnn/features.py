@@ -19,6 +19,7 @@ from icnn._check_args import MODULE, Value, checked
 from icnn.data import PartDataset
 from icnn.train import predict
 
+SETTINGS = (bool, int, float, str, tuple, torch.dtype, Tensor)  # of a module, as its `beta`
 BLOCK = 64  # images that are computed, checked and kept together
 
 
@@ -50,7 +51,8 @@ def cached_features(
     """The maps that a backbone gives for every image, from the disk where they are there already.
 
     Kept as float16 in a file named after the content of the images, of the transform's result and
-    of the backbone, so a change of any of them computes anew. Finished blocks survive an
+    of the backbone (weights, buffers, public settings of its modules), so a change of any of them
+    computes anew, and so does another answer to the first image. Finished blocks survive an
     interruption, and a block that was damaged is computed again. Taught in lesson 9.
 
     Args:
@@ -70,7 +72,10 @@ def cached_features(
     path = folder / f"{_key(backbone, dataset)}.npy"
     one = predict(backbone, dataset.floats(slice(0, 1)))
     maps = _open(path, (len(dataset), *one.shape[1:]))
-    _fill(maps, backbone, dataset, path.with_suffix(".json"), progress)
+    journal = path.with_suffix(".json")
+    if not np.allclose(maps[0], one[0], rtol=0, atol=0.01 * float(one.abs().max())):
+        _write(journal, {})
+    _fill(maps, backbone, dataset, journal, progress)
     return FeatureDataset(
         images=torch.from_numpy(np.load(path, mmap_mode="c")),  # writing to it changes no file
         labels=dataset.labels,
@@ -127,15 +132,27 @@ def _key(backbone: nn.Module, dataset: PartDataset) -> str:
     """A name for the images, the transform and the backbone, by their content."""
     digest = hashlib.sha256(repr(backbone).encode())
     for part in _contents(backbone, dataset):
-        digest.update(part.contiguous().flatten().view(torch.uint8).numpy())
+        if isinstance(part, Tensor):
+            digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
+            part = part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        else:
+            part = repr(part).encode()
+        digest.update(part)
     return digest.hexdigest()[:32]
 
 
-def _contents(backbone: nn.Module, dataset: PartDataset) -> Iterator[Tensor]:
+def _contents(backbone: nn.Module, dataset: PartDataset) -> Iterator[object]:
+    """The tensors and the plain settings that an answer may depend on."""
     yield dataset.images
     yield dataset.floats(slice(0, 8))  # what the transform does
-    for tensor in backbone.state_dict().values():
-        yield tensor.cpu()
+    for name, module in backbone.named_modules():
+        yield name, type(module).__qualname__
+        yield from module.parameters(recurse=False)
+        yield from module.buffers(recurse=False)
+        for setting, value in sorted(vars(module).items()):
+            if isinstance(value, SETTINGS) and setting[0] != "_" and setting != "training":
+                yield setting
+                yield value
 
 
 def _digest(block: np.ndarray) -> str:

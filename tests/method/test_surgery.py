@@ -131,11 +131,11 @@ class Counting(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv, self.seen, self.limit = own_network()[0], 0, None
+        self.conv, self._seen, self._limit = own_network()[0], 0, None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        self.seen += len(images)
-        if self.limit is not None and self.seen > self.limit:
+        self._seen += len(images)
+        if self._limit is not None and self._seen > self._limit:
             raise KeyboardInterrupt
         return self.conv(images)
 
@@ -151,9 +151,9 @@ def test_features_are_computed_once(tmp_path) -> None:
     torch.testing.assert_close(features.floats(), wanted, rtol=1e-3, atol=1e-3)
     assert features.images.dtype == torch.float16 and len(features) == 150
     assert (features.labels == dataset.labels).all()
-    backbone.seen = 0
+    backbone._seen = 0
     again = cached(backbone, dataset, tmp_path)
-    assert backbone.seen == 1  # to know the shape
+    assert backbone._seen == 1  # to know the shape
     assert (again.images == features.images).all()
     torch.testing.assert_close(again.floats(torch.tensor([140, 3])), features.floats()[[140, 3]])
 
@@ -173,15 +173,54 @@ def test_another_image_weight_or_transform_computes_anew(tmp_path) -> None:
     torch.testing.assert_close(features.floats(), wanted, rtol=1e-3, atol=1e-3)
 
 
+class Scaled(nn.Module):
+    """Answers that depend on more than parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.factor, self.table = 2.0, torch.ones(3, 1, 1)
+        self.register_buffer("hidden", torch.ones(3, 1, 1), persistent=False)
+        self.layer = icnn.InterpretableLayer(3, 32)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.layer(self.factor * self.table * self.hidden * images)
+
+
+def change_by_hook(backbone: Scaled) -> None:
+    backbone.register_forward_hook(lambda module, images, maps: maps * 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: setattr(b, "factor", 3.0),
+        lambda b: setattr(b, "table", 3 * torch.ones(3, 1, 1)),
+        lambda b: b.hidden.mul_(3),
+        lambda b: setattr(b.layer, "beta", 2.0),
+        lambda b: setattr(b.layer, "mask", False),
+        lambda b: setattr(b, "layer", nn.Identity()),
+        lambda b: setattr(b, "forward", lambda images: 3 * images),
+        change_by_hook,
+    ],
+)
+def test_any_change_of_the_network_computes_anew(tmp_path, change) -> None:
+    backbone, dataset = Scaled(), data()
+    cached(backbone, dataset, tmp_path)
+    change(backbone)
+    features = cached(backbone, dataset, tmp_path)
+    wanted = icnn.predict(backbone, dataset.floats())
+    torch.testing.assert_close(features.floats(), wanted, rtol=1e-3, atol=1e-3)
+
+
 def test_an_interruption_loses_no_finished_block(tmp_path) -> None:
     backbone, dataset = Counting(), data()
     wanted = cached(backbone, dataset, tmp_path / "whole").images
-    backbone.seen, backbone.limit = 0, 1 + 64 + 10
+    backbone._seen, backbone._limit = 0, 1 + 64 + 10
     with pytest.raises(KeyboardInterrupt):
         cached(backbone, dataset, tmp_path / "parts")
-    backbone.seen, backbone.limit = 0, None
+    backbone._seen, backbone._limit = 0, None
     assert (cached(backbone, dataset, tmp_path / "parts").images == wanted).all()
-    assert backbone.seen == 1 + 150 - 64
+    assert backbone._seen == 1 + 150 - 64
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut off", "empty", "journal"])
@@ -195,9 +234,9 @@ def test_a_damaged_cache_is_mended(tmp_path, damage) -> None:
     path.write_bytes(content[: {"cut off": 9000, "empty": 0}.get(damage)])
     if damage == "journal":
         journal.write_text("{")
-    backbone.seen = 0
+    backbone._seen = 0
     assert (cached(backbone, dataset, tmp_path).images == wanted).all()
-    assert backbone.seen == 1 + (150 - 128 if damage == "flip" else 150)
+    assert backbone._seen == 1 + (150 - 128 if damage == "flip" else 150)
 
 
 def test_writing_to_the_features_changes_no_file(tmp_path) -> None:
