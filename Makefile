@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lock lab test test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
+.PHONY: help environment lock lab test test-fast test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ test: environment ## run every test once: lint, package, lessons
 	$(VENV_PYTHON) -m ruff check --no-cache .
 	$(VENV_PYTHON) -m ruff format --no-cache --check .
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
+
+MATHEMATICS = templates information loss layer measure explain bad_input
+test-fast: environment ## the mathematics only, within a minute on one core
+	$(VENV_PYTHON) -m pytest $(MATHEMATICS:%=tests/method/test_%.py) $(ARGS)
 
 test-all: environment ## everything again: a fresh clone, many more inputs, other machines
 	$(VENV_PYTHON) tools/test_fresh_clone.py $(ARGS)

@@ -330,7 +330,7 @@ def dead_filters(maps: Tensor) -> Tensor:
     """Which filters are never above 0, on no image and at no unit: (C,) bool.
 
     A dead filter "peaks" in the first unit of every map, so it scores like a constant: leave it out
-    of means, and say how many there were. Taught in lesson 5.
+    of means, and say how many there were. Used from lesson 5 on.
 
     Args:
         maps: (N, C, n, n), floating.

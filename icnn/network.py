@@ -49,7 +49,7 @@ class InterpretableCNN(nn.Module):
 
 
 class PartHead(nn.Module):
-    """Maps of a backbone → scores (N, K), in three steps. Paper, section 3. Taught in lesson 5.
+    """Maps of a backbone → scores (N, K), in three steps. Paper, section 3. Used from lesson 5 on.
 
     Args:
         features: the backbone's maps → the maps of the last conv layer, after ReLU.
@@ -80,7 +80,7 @@ class MeanClassifier(nn.Linear):
 class SmallCNN(InterpretableCNN):
     """Five conv layers, 64×64×3 → 48×16×16, a layer behind them, a linear head on the means.
 
-    Taught in lesson 5.
+    Made by `icnn.small_cnn`, from lesson 5 on.
 
     Args:
         n_categories: number of scores.

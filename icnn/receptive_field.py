@@ -139,7 +139,7 @@ def discrepancy_map(
     A square of the image's mean colour is moved over the image. At each place the absolute change
     of the unit that had the peak is noted; a pixel gets the mean over the squares that covered it.
     Zhou et al., "Object detectors emerge in deep scene CNNs", ICLR 2015 (they fill the squares at
-    random). Taught in lesson 6.
+    random). Used in lesson 6.
 
     Args:
         features: images (N, 3, H, W) → maps (N, C, n, n); a module must be in eval mode.

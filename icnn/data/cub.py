@@ -28,7 +28,7 @@ HOW = f"pass download=True, or unpack {FOLDER}.tgz into the root"
 class CUB200(PartDataset):
     """Birds cut out of photographs by their box, with 15 landmarks in crop pixels.
 
-    Taught in lesson 9.
+    Used as `AnimalParts` is in lesson 9.
 
     Args:
         root: the folder that holds `CUB_200_2011`.

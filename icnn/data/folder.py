@@ -62,7 +62,8 @@ class PhotoFolder(PartDataset):
         _say(skipped)
         if not groups:
             raise FileNotFoundError(f"root: no photographs in the folders of {root}")
-        chosen = [np.stack(g)[of_split(len(g), split, train_share)] for g in groups.values()]
+        shares = [of_split(len(g), split, train_share).numpy() for g in groups.values()]
+        chosen = [np.stack(g)[s] for g, s in zip(groups.values(), shares, strict=True)]
         turn = np.concatenate([(np.arange(len(g)) + 0.5) / len(g) for g in chosen if len(g)])
         order = np.argsort(turn, kind="stable")
         images = torch.from_numpy(np.concatenate(chosen)[order])

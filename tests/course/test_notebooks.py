@@ -12,24 +12,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from lessons import NOTEBOOKS, Lesson, lessons
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("*.ipynb"))
-EXPECTED = {
-    "00_start_here",
-    "00_start_here_zh_hant",
-    "01_templates",
-    "02_mutual_information",
-    "03_filter_loss",
-    "04_interpretable_layer",
-    "05_training",
-    "06_what_filters_see",
-    "07_measuring",
-    "08_ablations",
-    "09_photographs",
-    "10_rethink",
-}
+REGISTRY = lessons()
 CARD = (
     "You will be able to|你將能夠",
     "You need first|你需要先具備",
@@ -78,7 +65,23 @@ class Images(HTMLParser):
 
 
 def test_the_series_is_complete() -> None:
-    assert {path.stem for path in LESSONS} >= EXPECTED
+    translations = {file for lesson in REGISTRY for file in lesson.translations.values()}
+    assert {path.stem for path in LESSONS} == {lesson.file for lesson in REGISTRY} | translations
+
+
+@pytest.mark.parametrize("entry", REGISTRY, ids=lambda entry: entry.file)
+def test_the_lesson_says_of_itself_what_the_registry_says(entry: Lesson) -> None:
+    for file in (entry.file, *entry.translations.values()):
+        lesson = nbformat.read(NOTEBOOKS / f"{file}.ipynb", as_version=4)
+        title = headings(prose(lesson))[0][1]
+        assert title.startswith(f"{entry.number} · ")
+        assert file in entry.translations.values() or title.endswith(f" · {entry.title}")
+        minutes = re.search(r"(?:Minutes to read|閱讀分鐘數)\W+(\d+)", prose(lesson))
+        assert int(minutes[1]) == entry.minutes
+        if entry is not REGISTRY[-1]:
+            last = prose(lesson).strip().splitlines()[-1]
+            after = REGISTRY[entry.number + 1]
+            assert re.search(rf"\[[^\]]*{after.number}[^\]]*\]\({after.file}", last)
 
 
 def test_every_cell_was_run_once_from_top_to_bottom(lesson) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from lessons import NOTEBOOKS, lessons, with_table
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -177,14 +178,20 @@ def test_the_hosted_tests_run_make_test() -> None:
     assert "run: make test" in (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
 
 
-def test_the_readme_lists_every_lesson_with_its_minutes() -> None:
+def test_the_readme_has_the_table_of_the_registry() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for lesson in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        row = re.search(rf"^\|.*\(notebooks/{lesson.name}\).*\| (\d+) \|$", readme, re.MULTILINE)
-        card = re.search(r"(?:Minutes to read|閱讀分鐘數)\W+(\d+)", lesson.read_text("utf-8"))
-        assert row and row[1] == card[1], lesson.name
+    assert with_table(readme) == readme and all(lesson.row() in readme for lesson in lessons())
 
 
 @pytest.mark.parametrize("name", icnn.__all__)
 def test_every_name_says_in_which_lesson_it_is_taught(name) -> None:
     assert re.search(r"[Ll]essons? \d|notebooks/exercises", getattr(icnn, name).__doc__ or "")
+
+
+@pytest.mark.parametrize("name", [*icnn.__all__, *icnn.data.__all__])
+def test_the_lesson_that_is_said_to_teach_a_name_has_it(name) -> None:
+    thing = getattr(icnn, name, None) or getattr(icnn.data, name)
+    told = re.search(r"(?:Taught|Introduced) in lessons? (\d+)(?: and (\d+))?", thing.__doc__ or "")
+    for number in filter(None, told.groups() if told and callable(thing) else ()):
+        lesson = lessons()[int(number)]
+        assert name in (NOTEBOOKS / f"{lesson.file}.ipynb").read_text(encoding="utf-8")
