@@ -164,6 +164,8 @@ def _category(root: Path, wnid: str, size: int) -> tuple[Tensor, Tensor]:
         box = Box(top - 1, left - 1, bottom, right).within(image.height, image.width)
         crops.append(crop(image, box, size))
         kept.append(number)
+    if not kept:
+        raise ValueError(f"categories: no {ANIMALS[wnid]} of {MIN_AREA} pixels or more in {folder}")
     return torch.from_numpy(np.stack(crops)), torch.from_numpy(landmarks[kept]).float()
 
 

@@ -5,7 +5,7 @@ Wah et al., Caltech technical report CNS-TR-2011-001. Used in lesson 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,9 +61,10 @@ class CUB200(PartDataset):
             extract(archive, Path(root))
         names, parts = _names(folder / "classes.txt"), _names(folder / "parts" / "parts.txt")
         ids = _chosen(folder, split)
-        boxes = _numbers(folder / "bounding_boxes.txt")
-        points = _points(folder / "parts" / "part_locs.txt", len(parts))
-        paths, labels = _names(folder / "images.txt"), _numbers(folder / "image_class_labels.txt")
+        boxes = _numbers(folder / "bounding_boxes.txt", 4, ids)
+        points = _points(folder / "parts" / "part_locs.txt", len(parts), ids)
+        labels = _numbers(folder / "image_class_labels.txt", 1, ids)
+        paths = _complete(_names(folder / "images.txt"), folder / "images.txt", ids)
         crops, landmarks = [], []
         for i in ids:
             left, top, width, height = boxes[i]
@@ -90,28 +91,52 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _names(path: Path) -> dict[int, str]:
-    return {int(number): " ".join(words) for number, *words in _rows(path)}
-
-
-def _numbers(path: Path) -> dict[int, list[float]]:
     try:
-        return {int(number): [float(v) for v in values] for number, *values in _rows(path)}
+        return {int(number): " ".join(words) for number, *words in _rows(path)}
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
+def _numbers(path: Path, columns: int, ids: Sequence[int] = ()) -> dict[int, list[float]]:
+    """So many numbers for each image, for these images at least."""
+    found = {}
+    for row in _rows(path):
+        try:
+            number, *values = map(float, row)
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
+        if len(values) != columns:
+            raise ValueError(f"{path} is damaged: {' '.join(row)!r} has not {columns + 1} numbers")
+        found[int(number)] = values
+    return _complete(found, path, ids)
+
+
+def _complete(table: dict, path: Path, ids: Sequence[int]) -> dict:
+    for number in ids:
+        if number not in table:
+            raise ValueError(f"{path} is damaged: it has nothing for image {number}")
+    return table
+
+
 def _chosen(folder: Path, split: str) -> list[int]:
     """The numbers of the images of a split."""
-    is_train = _numbers(folder / "train_test_split.txt")
+    path = folder / "train_test_split.txt"
     wanted = {"train": (1,), "test": (0,), "all": (0, 1)}[split]
-    return [number for number, (flag,) in is_train.items() if flag in wanted]
+    found = [number for number, (flag,) in _numbers(path, 1).items() if flag in wanted]
+    if not found:
+        raise ValueError(f"{path} is damaged: it has no image of the split {split!r}")
+    return found
 
 
-def _points(path: Path, n_parts: int) -> dict[int, np.ndarray]:
+def _points(path: Path, n_parts: int, ids: Sequence[int]) -> dict[int, np.ndarray]:
     """Image number → (parts, 2) float64 (row, col) in the image, NaN where a part is not seen."""
     points: dict[int, np.ndarray] = {}
-    for number, part, x, y, seen in _rows(path):
-        place = points.setdefault(int(number), np.full((n_parts, 2), np.nan))
-        if seen == "1":
-            place[int(part) - 1] = float(y), float(x)
-    return points
+    for row in _rows(path):
+        try:
+            number, part, x, y, seen = map(float, row)
+            place = points.setdefault(int(number), np.full((n_parts, 2), np.nan))
+            if seen:
+                place[int(part) - 1] = y, x
+        except (ValueError, IndexError) as error:
+            raise ValueError(f"{path} is damaged, in {' '.join(row)!r}: {error}") from error
+    return _complete(points, path, ids)

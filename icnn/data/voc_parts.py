@@ -78,6 +78,8 @@ class VOCParts(PartDataset):
             if name not in ANIMALS:
                 raise ValueError(f"categories must be among {', '.join(ANIMALS)}, got {name!r}")
         found = [_of_split(_objects(Path(root), n, size), split, train_share) for n in names]
+        if not any(found):
+            raise ValueError(f"categories: no object of {', '.join(names)} in the split {split!r}")
         images, ids, landmarks = zip(*(item for group in found for item in group), strict=True)
         super().__init__(
             images=torch.from_numpy(np.stack(images)),
@@ -107,6 +109,8 @@ def _objects(root: Path, category: str, size: int) -> list[tuple[np.ndarray, ...
                 found.append(
                     (crop(image, box, size), crop_ids(ids, box, size), box.to_crop(points, size))
                 )
+    if not found:
+        raise ValueError(f"categories: no {category} of {MIN_AREA} pixels or more under {root}")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -15,20 +16,22 @@ from icnn.data.scene import SIDE, Pose, draw_scene
 from icnn.data.shapes import Capsule, Ellipse, Triangle, point
 from icnn.data.shipped import FOLDER, SPLITS, _read_mosaics, draw
 
+creatures = cache(icnn.data.creatures)  # no test changes them
+
 
 @pytest.fixture(scope="module")
 def test_split() -> icnn.data.PartDataset:
-    return icnn.data.creatures("test")
+    return creatures("test")
 
 
 @pytest.fixture(scope="module")
 def train_split() -> icnn.data.PartDataset:
-    return icnn.data.creatures("train")
+    return creatures("train")
 
 
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_split_has_what_the_datasheet_says(split: str) -> None:
-    data = icnn.data.creatures(split)
+    data = creatures(split)
     count, names = SPLITS[split]
     assert len(data) == count
     assert (data.images.shape, data.images.dtype) == ((count, 3, SIDE, SIDE), torch.uint8)
@@ -61,7 +64,7 @@ def test_the_generator_draws_the_shipped_files(split: str) -> None:
 
 def test_the_noise_is_small_and_always_the_same() -> None:
     stored = _read_mosaics(FOLDER, "empty-images-{}.webp", 400)
-    images = icnn.data.creatures("empty").images.permute(0, 2, 3, 1).numpy()
+    images = creatures("empty").images.permute(0, 2, 3, 1).numpy()
     noise = (images.astype(int) - stored)[(stored > 15) & (stored < 240)]
     assert noise.min() == -15 and noise.max() == 15
     assert abs(noise.mean()) < 0.02 and abs(noise.std() - 6.52) < 0.02
@@ -71,7 +74,7 @@ def test_the_noise_is_small_and_always_the_same() -> None:
 def test_no_picture_is_in_two_splits() -> None:
     seen = set()
     for split, (count, _) in SPLITS.items():
-        images = icnn.data.creatures(split).images
+        images = creatures(split).images
         keys = {image.numpy().tobytes() for image in images}
         assert len(keys) == count and not keys & seen
         seen |= keys

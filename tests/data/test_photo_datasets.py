@@ -141,10 +141,20 @@ def test_grey_and_cmyk_photographs_become_rgb(tmp_path):
     assert (images[2][1, :, -8:] > images[2][1, :, :8] + 50).all()  # the third is CMYK
 
 
-def test_damaged_tables_are_named(tmp_path):
+@pytest.mark.parametrize("content", ["", "1\n", "1 ten 20 30 40\n", "1 1 1 1 1 1 1\n", "one two\n"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "bounding_boxes.txt",
+        "image_class_labels.txt",
+        "train_test_split.txt",
+        "parts/part_locs.txt",
+    ],
+)
+def test_damaged_tables_are_named(tmp_path, table, content):
     folder = trees.birds(tmp_path)
-    (folder / "bounding_boxes.txt").write_text("1 ten 20 30 40\n")
-    with pytest.raises(ValueError, match=r"bounding_boxes\.txt is damaged"):
+    (folder / table).write_text(content)
+    with pytest.raises(ValueError, match=rf"{Path(table).name} is damaged"):
         CUB200(tmp_path)
 
 
@@ -193,6 +203,20 @@ def test_a_sheep_has_no_tail_for_the_authors(voc):
     sheep = VOCParts(voc, "sheep", "all")
     assert len(sheep) == 1 and not sheep.part_masks().any()
     assert VOCParts(voc, ("sheep", "cat"), "all").labels.tolist() == [0, 1, 1]
+
+
+def test_a_category_without_objects_is_named(voc):
+    trees.voc_list(voc, "cow", ["2008_000003 -1"])
+    with pytest.raises(ValueError, match="categories: no cow of 2500 pixels or more"):
+        VOCParts(voc, "cow", "all")
+    with pytest.raises(ValueError, match="categories: no object of sheep in the split 'test'"):
+        VOCParts(voc, "sheep", "test")
+
+
+def test_a_category_of_animals_that_are_all_too_small_is_named(tmp_path):
+    trees.animal(tmp_path, FOX, [(5, 5, 30, 30)], [None], [None], version=5)
+    with pytest.raises(ValueError, match="categories: no fox of 2500 pixels or more"):
+        AnimalParts(tmp_path, "fox", "all")
 
 
 def test_bad_voc_input_is_named(voc):
