@@ -14,25 +14,16 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
-def add_up(x: Tensor) -> Tensor:
-    """The sum of all processes' tensors; no gradient goes through it."""
+def all_reduce(x: Tensor, op: str = "SUM") -> Tensor:
+    """The sum, or another reduction, of all processes' tensors; no gradient goes through it."""
     if processes() == 1:
         return x
     x = x.detach().clone()
-    dist.all_reduce(x)
+    dist.all_reduce(x, op=getattr(dist.ReduceOp, op))
     return x
 
 
-def highest(x: Tensor) -> Tensor:
-    """The elementwise maximum of all processes' tensors."""
-    if processes() == 1:
-        return x
-    x = x.detach().clone()
-    dist.all_reduce(x, op=dist.ReduceOp.MAX)
-    return x
-
-
-def log_add_up(x: Tensor) -> Tensor:
+def all_reduce_logsumexp(x: Tensor) -> Tensor:
     """log Σ exp over all processes, elementwise, without overflow."""
-    top = highest(x)
-    return add_up((x - top).exp()).log() + top if processes() > 1 else x
+    top = all_reduce(x, "MAX")
+    return all_reduce((x - top).exp()).log() + top if processes() > 1 else x

@@ -19,7 +19,7 @@ from icnn._check_args import (
     check_same_device,
     checked,
 )
-from icnn._distributed import add_up
+from icnn._distributed import all_reduce
 from icnn.loss import category_loss, filter_loss
 from icnn.templates import mask_at
 
@@ -198,8 +198,8 @@ class InterpretableLayer(nn.Module):
 
     @torch.no_grad()
     def _update_peak(self, peaks: Tensor) -> None:
-        total = add_up(peaks.sum(0, dtype=_at_least_float32(self.peak)))
-        images = add_up(torch.full_like(self.batches, peaks.shape[0]))
+        total = all_reduce(peaks.sum(0, dtype=_at_least_float32(self.peak)))
+        images = all_reduce(torch.full_like(self.batches, peaks.shape[0]))
         momentum = (self.batches == 0).to(total.dtype).clamp_min(MOMENTUM)
         self.peak.copy_(self.peak.to(total.dtype).lerp(total / images, momentum))
         self.batches.add_(1)
@@ -217,7 +217,7 @@ class InterpretableLayer(nn.Module):
 
     @torch.no_grad()
     def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
-        sums, counts = map(add_up, _category_sums(x, labels, self.n_categories))
+        sums, counts = map(all_reduce, _category_sums(x, labels, self.n_categories))
         means, old = sums / counts.clamp_min(1), self.category_means.to(sums.dtype)
         new = torch.where(old == 0, means, old.lerp(means, MOMENTUM))  # 0: not seen yet
         self.category_means.copy_(torch.where(counts > 0, new, old))

@@ -20,7 +20,7 @@ from icnn._check_args import (
     check_same_device,
     checked,
 )
-from icnn._distributed import add_up, log_add_up, processes
+from icnn._distributed import all_reduce, all_reduce_logsumexp, processes
 from icnn.information import fitness, log_likelihood, log_marginal
 from icnn.templates import l1_distances, part_templates, template_prior
 
@@ -181,7 +181,7 @@ def _information(x: Tensor, gain: Tensor, correlate: Callable[[Tensor], Tensor])
     log_marginal = marginal.clamp_min_(torch.finfo(x.dtype).tiny).log_()
     weighted = log_p.sub_(log_marginal[..., None]).mul_(p)
     weighted_negative = log_p_negative.sub_(log_marginal).mul_(p_negative)
-    by_template, by_negative = add_up(weighted.sum(0)), add_up(weighted_negative.sum(0))
+    by_template, by_negative = all_reduce(weighted.sum(0)), all_reduce(weighted_negative.sum(0))
 
     def slope() -> Tensor:
         """∂MI/∂s = p(T) p(x|T) [ℓ − Σ_x p(x|T) ℓ], then ∂s/∂x = T."""
@@ -199,7 +199,7 @@ def _normalise(scores: Tensor) -> Tensor:
     total = p.sum(0)
     log_total = total.log()
     if processes() > 1:
-        log_total = log_add_up(log_total + top) - top
+        log_total = all_reduce_logsumexp(log_total + top) - top
         total = log_total.exp()  # infinite where another process's images win by far: p is 0
     scores.sub_(log_total)
     return p.div_(total)
@@ -257,4 +257,4 @@ def _gain(x: Tensor, sharpness: float | None, scale: Tensor | None) -> Tensor:
 
 def _weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
     """This process's share of the mean over all; the average of the shares is the mean."""
-    return processes() * (values * weights).sum() / add_up(weights.sum()).clamp_min(1)
+    return processes() * (values * weights).sum() / all_reduce(weights.sum()).clamp_min(1)
