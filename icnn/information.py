@@ -86,9 +86,9 @@ def mutual_information(fitness: Tensor, prior: Tensor) -> Tensor:
 
 @checked(fitness=SCORES, prior=PRIOR)
 def entropy_terms(fitness: Tensor, prior: Tensor) -> EntropyTerms:
-    """The three entropies of equation 5: MI = H(T) − H(T′|X) − Σ_x p(T⁺,x) H(T⁺|X=x).
+    """The three entropies of equation 5: `MI = H(T) − H(T′|X) − Σ_x p(T⁺,x) H(T⁺|X=x)`.
 
-    `.prior` is H(T), a constant. `.category` is H(T′|X), with T′ = {T⁻, T⁺}: how unsure one is,
+    `.prior` is H(T), a constant. `.category` is `H(T′|X)`, T′ = {T⁻, T⁺}: how unsure one is,
     seeing a map, whether the part is there at all. `.spatial` is the last sum: how unsure one is
     where, given that it is there. Paper, eqs. 5 to 7 (the paper prints eq. 7 without its minus
     sign). Taught in lesson 2.

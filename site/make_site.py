@@ -1,34 +1,52 @@
 """Build the static site: `make site` writes it to _site.
 
 Lessons with their outputs, exercises without solutions, the reference, the glossary, the guide and
-the measured run times, as pages that need no server, no script and no network.
+the measured run times, as pages that need no server and no network. Nothing is run.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import csv
 import shutil
+import tempfile
 from pathlib import Path
 
-import nbformat
-from website import notebook, reference, times
-from website.page import ROOT, STYLE, Site, relative
-from website.text import first_heading, markdown
+import reference
+from sphinx.cmd.build import build_main
 
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-EXERCISES = sorted((ROOT / "notebooks" / "exercises" / "release").glob("*.ipynb"))
-FOR_TEACHERS = "docs/concept_test_answers.md"
-TEXTS = {
-    "README.md": "index.html",
-    "GLOSSARY.md": "glossary.html",
-    "CHANGELOG.md": "changelog.html",
-}
-CHINESE = "_zh_hant"
-WHICH = {
-    "en": "This page shows {}; to run it, open it in JupyterLab (<code>make lab</code>).",
-    "zh-Hant": "本頁顯示 {}；要執行，請在 JupyterLab 中開啟（<code>make lab</code>）。",
-}
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+SHOWN = [
+    "notebooks/*.ipynb",
+    "notebooks/exercises/README.md",
+    "notebooks/exercises/release/*.ipynb",
+    "docs/*",
+    "data/**/*.md",
+    "benchmarks/*.csv",
+    "GLOSSARY.md",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "LICENSE",
+]
+FOR_TEACHERS = "concept_test_answers.md"  # students read the site
+TIMES = """# Run times
+
+Measured on shared machines ({machine}): read them as ratios, not as promises. `make lessons` writes
+the seconds that a lesson takes from top to bottom, in one process.
+
+| lesson | seconds |
+|---|--:|
+{lessons}
+
+`make benchmark` writes the others, all contestants of a group in turn: medians. In brackets:
+filters, images, side of the maps.
+
+```{{csv-table}}
+:file: benchmarks/results.csv
+:header-rows: 1
+```
+"""
 
 
 def main() -> None:
@@ -42,87 +60,45 @@ def main() -> None:
 def build(folder: Path) -> int:
     """Write all pages into a folder, which is emptied first; returns how many."""
     if folder.exists():
-        if any(folder.iterdir()) and not (folder / "style.css").exists():
+        if any(folder.iterdir()) and not (folder / "searchindex.js").exists():
             raise SystemExit(f"{folder} holds something else: it is not overwritten")
         shutil.rmtree(folder)
-    site = Site(folder, plan())
-    folder.mkdir(parents=True)
-    shutil.copyfile(STYLE, folder / "style.css")
-    for source in [path for path in site.places if path.endswith(".md")]:
-        text = (ROOT / source).read_text(encoding="utf-8")
-        write(site, source, first_heading(text), markdown(text, linker(site, source)))
-    titles = write_notebooks(site, LESSONS) | write_notebooks(site, EXERCISES)
-    numbers = {path.stem.split("_")[0].lstrip("0") or "0": path for path in reversed(LESSONS)}
-    lessons = {number: site.places[name(path)] for number, path in numbers.items()}
-    site.write("reference.html", reference.TITLE, reference.body(lessons))
-    links = {path.stem: (site.places[name(path)], titles[path]) for path in LESSONS}
-    site.write("times.html", times.TITLE, times.body(links))
-    site.write("exercises/index.html", "Exercises", list_of_exercises(site))
+    with tempfile.TemporaryDirectory() as work:
+        source, trees = Path(work, "source"), Path(work, "trees")
+        stage(source)
+        static = f"html_static_path={source / '_static'}"
+        options = ["-E", "-W", "-q", "-c", str(HERE), "-d", str(trees), "-D", static]
+        if build_main([*options, str(source), str(folder)]):
+            raise SystemExit("the site was not built: see above")
+    for unused in [*folder.rglob("*.map"), *folder.glob("_static/*macros.html")]:
+        unused.unlink()
     return len(list(folder.rglob("*.html")))
 
 
-def plan() -> dict[str, str]:
-    """File or folder of the repository → its page."""
-    places = dict(TEXTS)
-    for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "data").rglob("README.md")]:
-        if name(path) != FOR_TEACHERS:
-            places[name(path)] = str(Path(name(path)).with_suffix(".html").as_posix())
-    places |= {name(path): f"lessons/{path.stem}.html" for path in LESSONS}
-    places |= {name(path): f"exercises/{path.stem}.html" for path in EXERCISES}
-    return places | {"notebooks/exercises/release": "exercises/index.html"}
+def stage(folder: Path) -> None:
+    """Lay out what is shown as it lies in the repository, so that its links hold."""
+    for path in {path for pattern in SHOWN for path in ROOT.glob(pattern)}:
+        if path.name != FOR_TEACHERS:
+            copy = folder / path.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+    front = (ROOT / "README.md").read_text(encoding="utf-8")
+    contents = (HERE / "contents.md").read_text(encoding="utf-8")
+    (folder / "index.md").write_text(front + contents, encoding="utf-8")
+    guide = folder / "docs" / "teachers_guide.md"
+    guide.write_text(guide.read_text("utf-8").replace("../README.md", "../index.md"), "utf-8")
+    (folder / "times.md").write_text(times(), encoding="utf-8")
+    (folder / "_static").mkdir()
+    shutil.copyfile(HERE / "site.css", folder / "_static" / "site.css")
+    reference.write_pages(folder / "reference")
 
 
-def name(path: Path) -> str:
-    """The path of a file in the repository."""
-    return path.relative_to(ROOT).as_posix()
-
-
-def linker(site: Site, source: str):
-    """What turns the links of one file into those of its page."""
-    return lambda url: site.link(source, url)
-
-
-def write(site: Site, source: str, title: str, body: str, **options) -> None:
-    site.write(site.places[source], title, body, **options)
-
-
-def write_notebooks(site: Site, paths: list[Path]) -> dict[Path, str]:
-    """A page for each, which leads to the English ones before and after it; returns the titles."""
-    books = {path: nbformat.read(path, as_version=4) for path in paths}
-    titles = {path: first_heading(book.cells[0].source) for path, book in books.items()}
-    row = [path for path in paths if not path.stem.endswith(CHINESE)]
-    for path, book in books.items():
-        english = path.with_stem(path.stem.removesuffix(CHINESE))
-        language = "en" if path == english else "zh-Hant"
-        place = row.index(english)
-        around = [None, *row, None][place : place + 3 : 2]
-        beside = tuple(it and (site.places[name(it)], titles[it]) for it in around)
-        body = notebook.body(book, linker(site, name(path)), language)
-        body = body.replace("</h1>", f"</h1>{source_line(site, path, language)}", 1)
-        write(site, name(path), titles[path], body, language=language, beside=beside)
-    return titles
-
-
-def source_line(site: Site, path: Path, language: str) -> str:
-    """The line that says which notebook a page shows."""
-    place = relative(site.places[name(path)], site.copy(name(path)))
-    link = f'<a href="{place}" download>{name(path)}</a>'
-    return f"<p>{WHICH[language].format(link)}</p>"
-
-
-def list_of_exercises(site: Site) -> str:
-    """The page that names the sets, with what each of them practises."""
-    items = []
-    for path in EXERCISES:
-        card = nbformat.read(path, as_version=4).cells[0].source
-        what = re.search(r"\*\*You will practise\*\* \| (.+) \|", card)[1]
-        link = f'<a href="{path.stem}.html">{first_heading(card)}</a>'
-        items.append(f"<li>{link}: {what}</li>")
-    how = (
-        "Six sets, 45 to 60 minutes each. To work on one, open its notebook in JupyterLab "
-        "(<code>make lab</code>, folder <code>notebooks/exercises/release</code>)."
-    )
-    return f"<h1>Exercises</h1><p>{how}</p><ul>{''.join(items)}</ul>"
+def times() -> str:
+    """The page of run times."""
+    with (ROOT / "benchmarks" / "lessons.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lines = [f"| [](notebooks/{row['lesson']}.ipynb) | {row['seconds']} |" for row in rows]
+    return TIMES.format(machine=rows[0]["on"], lessons="\n".join(lines))
 
 
 if __name__ == "__main__":

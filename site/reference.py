@@ -1,0 +1,88 @@
+"""A page for each module, from its docstrings, with formulas and links to lessons."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+import textwrap
+import tomllib
+from pathlib import Path
+
+import icnn
+
+HERE = Path(__file__).resolve().parent
+EQUATIONS = tomllib.loads((HERE / "equations.toml").read_text(encoding="utf-8"))
+LESSONS = {
+    str(int(path.stem[:2])): f"/notebooks/{path.stem}"
+    for path in sorted((HERE.parent / "notebooks").glob("[0-9]*.ipynb"), reverse=True)
+}
+PAGE = """# `{name}`
+
+```{{eval-rst}}
+.. automodule:: {name}
+```
+"""
+INDEX = """# Reference
+
+Every public name, with shapes, units and errors, the formula where there is one, and the lesson
+that teaches it. These can be written as `icnn.NAME`:
+
+{names}
+
+```{{toctree}}
+:caption: Modules
+{pages}
+```
+"""
+
+
+def modules() -> list[str]:
+    """All public modules, those of the method first, in the order of the lessons."""
+    first = [f"icnn.{name}" for name in icnn._HOME]
+    walked = [info.name for info in pkgutil.walk_packages(icnn.__path__, "icnn.")]
+    return [name for name in dict.fromkeys(first + walked) if "._" not in name]
+
+
+def write_pages(folder: Path) -> None:
+    """Write what Sphinx fills with docstrings."""
+    folder.mkdir()
+    for name in modules():
+        (folder / f"{name}.md").write_text(PAGE.format(name=name), encoding="utf-8")
+    names = ", ".join(
+        f"{{py:obj}}`{name} <icnn.{module}.{name}>`" for name, module in icnn._MODULE_OF.items()
+    )
+    index = INDEX.format(names=names, pages="\n".join(modules()))
+    (folder / "index.md").write_text(index, encoding="utf-8")
+
+
+def add_to_docstring(app, what, name, thing, options, lines: list[str]) -> None:
+    """Names and lessons become links; the formula goes below the first paragraph."""
+    text = re.sub(r"(?<!`)`([^`]+)`(\w*)", _code, "\n".join(lines))
+    text = re.sub(r"(?<![\w`-])([Ll]essons? (\d+))\b", _lesson, text)
+    if latex := EQUATIONS.get(name.rsplit(".", 1)[-1]):
+        first, *rest = text.split("\n\n", 1)
+        formula = ".. math::\n\n" + textwrap.indent(textwrap.dedent(latex.strip("\n")), "   ")
+        text = "\n\n".join([first, formula, *rest])
+    if name == "icnn.course.check":
+        for task in icnn.check.__all__:
+            signature = getattr(icnn.check, task).signature
+            text += f"\n\n.. py:function:: {task}(fn)\n\n   ``{signature}``"
+    lines[:] = text.split("\n")
+
+
+def _code(found: re.Match) -> str:
+    """Code between backticks; a public name leads to its place."""
+    code = " ".join(found[1].split())
+    name = code.removeprefix("icnn.")
+    home = icnn._MODULE_OF.get(name)
+    shown = f":py:obj:`{code} <icnn.{home}.{name}>`" if home else f"``{code}``"
+    return shown + (found[2] and rf"\ {found[2]}")
+
+
+def _lesson(found: re.Match) -> str:
+    return f":doc:`{found[1]} <{LESSONS[found[2]]}>`"
+
+
+def setup(app) -> dict:
+    app.connect("autodoc-process-docstring", add_to_docstring, priority=400)  # before napoleon
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
