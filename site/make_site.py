@@ -64,14 +64,15 @@ def build(folder: Path) -> int:
             raise SystemExit(f"{folder} holds something else: it is not overwritten")
         shutil.rmtree(folder)
     with tempfile.TemporaryDirectory() as work:
-        source, trees = Path(work, "source"), Path(work, "trees")
+        source, trees, built = Path(work, "source"), Path(work, "trees"), Path(work, "built")
         stage(source)
         static = f"html_static_path={source / '_static'}"
         options = ["-E", "-W", "-q", "-c", str(HERE), "-d", str(trees), "-D", static]
-        if build_main([*options, str(source), str(folder)]):
+        if build_main([*options, str(source), str(built)]):
             raise SystemExit("the site was not built: see above")
-    for unused in [*folder.rglob("*.map"), *folder.glob("_static/*macros.html")]:
-        unused.unlink()
+        for unused in [*built.rglob("*.map"), *built.glob("_static/*macros.html")]:
+            unused.unlink()
+        shutil.move(built, folder)  # what MyST-NB writes beside the pages stays behind
     return len(list(folder.rglob("*.html")))
 
 
