@@ -178,13 +178,13 @@ def checked(**constraints: Callable[[object, str, dict], None]) -> Callable:
     def decorate(target: Callable) -> Callable:
         function = target.__init__ if isinstance(target, type) else target
         parameters = inspect.signature(function).parameters
-        order = tuple(parameters)
-        optional = {name for name in constraints if parameters[name].default is None}
+        order, defaults = tuple(parameters), {n: p.default for n, p in parameters.items()}
+        optional = {name for name in constraints if defaults[name] is None}
 
         @functools.wraps(function)
         def call(*args, **kwargs):
             given = dict(zip(order, args, strict=False)) | kwargs
-            known = dict(given)
+            known = defaults | given
             for name, constraint in constraints.items():
                 value = given.get(name)
                 unknown = name not in given or isinstance(value, torch.fx.Proxy)
@@ -234,7 +234,7 @@ def _written(shape: str, known: dict) -> str:
 
 def _with_errors(text: str, constraints: dict) -> str:
     """A docstring that ends with what each argument must be."""
-    text = inspect.cleandoc(text)
+    text = inspect.cleandoc(text or "")  # there is none under `python -OO`
     wants = ", ".join(f"`{name}` {c.wanted}" for name, c in constraints.items())
     start = "" if "\nRaises:\n" in text else "\nRaises:\n"
     error = textwrap.wrap(f"TypeError, ValueError: an argument is not as it must be: {wants}.", 92)
