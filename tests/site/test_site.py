@@ -19,8 +19,9 @@ from sphinx.cmd.build import build_main
 
 import icnn
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning",
-    "ignore::PendingDeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::PendingDeprecationWarning"
+)
 WIDTHS = {"phone": 390, "zoomed": 320, "desk": 1280}  # the second is a desk at 400 %
 SHOWN_BOOKS = sorted(
     path.relative_to(make_site.ROOT).with_suffix(".html").as_posix()
