@@ -6,7 +6,7 @@ Taught in lesson 5.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -56,12 +56,22 @@ class Labelled(Protocol):
 DATASET = Value("a data set with .floats() and .labels, not empty", Labelled, len)
 
 
+def _positive(rate: float | Mapping[str, float]) -> bool:
+    rates = rate.values() if isinstance(rate, Mapping) else [rate]
+    return all(isinstance(r, (int, float)) and POSITIVE.test(r) for r in rates)
+
+
+RATE = Value(
+    "a number greater than 0, or one for each child of the model", (int, float, Mapping), _positive
+)
+
+
 @checked(
     model=MODULE,
     epochs=SIZE,
     seed=SEED,
     batch_size=SIZE,
-    learning_rate=POSITIVE,
+    learning_rate=RATE,
     weight_decay=WEIGHT,
     progress=BOOL,
     on_epoch=FUNCTION,
@@ -76,7 +86,7 @@ def fit(
     epochs: int = EPOCHS,
     seed: int = 0,
     batch_size: int = 64,
-    learning_rate: float = 2e-3,
+    learning_rate: float | Mapping[str, float] = 2e-3,
     weight_decay: float = 1e-3,
     progress: bool = True,
     on_epoch: Callable[[nn.Module], None] | None = None,
@@ -93,7 +103,8 @@ def fit(
             `icnn.data.creatures("train")`. Never pass a test split.
         epochs, batch_size: whole numbers, at least 1.
         seed: of the order of the images, and of dropout.
-        learning_rate, weight_decay: of AdamW; the rate is the peak of the cycle.
+        learning_rate, weight_decay: of AdamW; the rate is the peak of the cycle. A dictionary gives
+            each child of the model its own: {"backbone": 5e-5, "head": 1e-3} for a pretrained one.
         progress: whether to show a progress bar.
         on_epoch: called with the model, in eval mode, after each epoch; to watch, not to change it.
 
@@ -103,11 +114,13 @@ def fit(
     Raises:
         FloatingPointError: the loss is not finite; the message says at which step.
     """
+    groups = _groups(model, learning_rate)
     device = _device(model)
     order = torch.Generator().manual_seed(seed)
     steps = epochs * -(-len(train) // batch_size)
-    optimizer = torch.optim.AdamW(model.parameters(), learning_rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
+    optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
+    rates = [group["lr"] for group in groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
     history, start, step = History(), time.perf_counter(), 0
     with torch.random.fork_rng(devices=[]), _bar(steps, progress) as bar:
         torch.manual_seed(seed)  # of dropout, where the model has some
@@ -192,6 +205,20 @@ def accuracy(model: nn.Module, dataset: Dataset) -> float:
 def _device(model: nn.Module) -> torch.device:
     """Where the model's parameters are; the CPU for a model without any."""
     return next((p.device for p in model.parameters()), torch.device("cpu"))
+
+
+def _groups(model: nn.Module, learning_rate: float | Mapping[str, float]) -> list[dict]:
+    """The parameters with their learning rate: all alike, or those of each child."""
+    if not isinstance(learning_rate, Mapping):
+        return [{"params": list(model.parameters()), "lr": learning_rate}]
+    children = {name: list(child.parameters()) for name, child in model.named_children()}
+    trained = sorted(name for name, parameters in children.items() if parameters)
+    if sorted(learning_rate) != trained:
+        raise ValueError(
+            f"learning_rate must have a rate for each of the model's children, "
+            f"{', '.join(trained)}, got {', '.join(map(str, learning_rate)) or 'none'}"
+        )
+    return [{"params": children[name], "lr": rate} for name, rate in learning_rate.items()]
 
 
 def _step(model, images, labels, share: float, optimizer) -> Tensor:

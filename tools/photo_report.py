@@ -9,7 +9,9 @@ import base64
 import csv
 import html
 import io
+import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -17,6 +19,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 
 import icnn
@@ -24,28 +27,100 @@ from icnn.course import show
 from icnn.experiments import photos
 
 FILTERS, IMAGES = 3, 6
+KEY = ("protocol", "category", "variant", "seed")
+MEASURES = ("accuracy", "tracking", "instability")
 STYLE = """body { max-width: 60em; margin: 2em auto; padding: 0 1em; font: 16px/1.5 sans-serif }
 table { border-collapse: collapse } th, td { padding: .2em .6em; text-align: right }
 th { border-bottom: 1px solid } td:nth-child(-n+3) { text-align: left } img { max-width: 100% }"""
 
 
-def summary(table: Path) -> list[list[str]]:
+def read(folder: Path) -> list[dict[str, str]]:
+    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def summary(rows: list[dict[str, str]]) -> list[list[str]]:
     """Header and rows: mean ± sample std over the seeds of each protocol, category and variant."""
-    with table.open(newline="", encoding="utf-8") as file:
-        header, *rows = csv.reader(file)
-    runs = defaultdict(list)
+    runs, key = defaultdict(list), ("protocol", "category", "variant")
     for row in rows:
-        runs[tuple(row[:3])].append([float(value) for value in row[4:]])
-    result = [[*header[:3], *header[4:]]]
-    for key, values in runs.items():
-        columns = list(zip(*values, strict=True))
-        result.append([*key, *(_with_spread(column) for column in columns)])
-    return result
+        runs[tuple(row[name] for name in key)].append(row)
+    columns = [name for name in rows[0] if name not in (*key, "seed")]
+    cells = (
+        [*k, *(_with_spread([r[c] for r in some]) for c in columns)] for k, some in runs.items()
+    )
+    return [[*key, *columns], *cells]
+
+
+def write_intervals(folder: Path) -> None:
+    """Write intervals.csv: means of each variant, and how much more than plain, with intervals.
+
+    The differences are paired: the same splits, the same pictures. 95 % intervals from drawing
+    seeds and, for each, the pictures of every animal. "chosen" is the variant that the validation
+    pictures of each split are for (`photos.chosen`).
+    """
+    table = read(folder)
+    drawn = {tuple(row[name] for name in KEY): _drawn(folder, row) for row in table}
+    rows = [("protocol", "animals", "variant", "measure", "mean", "std", "more", "low", "high")]
+    for protocol in dict.fromkeys(row["protocol"] for row in table):
+        names = list(dict.fromkeys(r["category"] for r in table if r["protocol"] == protocol))
+        groups = {
+            "all": names,
+            "first six": [name for name in names if name in photos.FIRST],
+            "harder": [name for name in names if name not in photos.FIRST],
+        }
+        for title, animals in ({name: [name] for name in names} | groups).items():
+            rows += _compare(table, drawn, protocol, title, animals)
+    with (folder / "intervals.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _drawn(folder: Path, row: dict[str, str]) -> dict[str, np.ndarray]:
+    """The measures of a run, first as they are and then for pictures that are drawn anew."""
+    saved = np.load(folder / "peaks" / ("_".join(row[k] for k in KEY).replace(" ", "-") + ".npz"))
+    values = dict(zip(("tracking", "instability"), saved["resampled"].T, strict=True))
+    if "hits" in saved:
+        hits, draw = saved["hits"], np.random.default_rng(int(row["seed"]))
+        values["accuracy"] = hits[
+            draw.integers(len(hits), size=(len(values["tracking"]), len(hits)))
+        ].mean(1)
+    return {name: np.array([float(row[name]), *some]) for name, some in values.items()}
+
+
+def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Iterator[list]:
+    """The rows of some animals together: each variant that all of them have, each measure."""
+    runs = [key for key in drawn if key[0] == protocol and key[1] in animals]
+    seeds = sorted({key[3] for key in runs})
+    variants = {v: dict.fromkeys(seeds, v) for v in dict.fromkeys(key[2] for key in runs)}
+    if set(photos.LAMBDAS) <= set(variants):
+        variants["chosen"] = {s: photos.chosen(table, protocol, s) for s in seeds}
+    draw = np.random.default_rng(0)
+    which = draw.integers(len(seeds), size=(1000, len(seeds), 1))
+    picture = draw.integers(1, photos.SAMPLES + 1, size=(1000, len(seeds), len(animals)))
+    for (variant, of), measure in itertools.product(variants.items(), MEASURES):
+        keys = [[(protocol, a, of[s], s) for s in seeds] for a in animals]
+        base = [[(protocol, a, "plain", s) for s in seeds] for a in animals]
+        if not animals or any(
+            measure not in drawn.get(k, ()) for k in itertools.chain(*keys, *base)
+        ):
+            continue
+        values, plain = (
+            np.array([[drawn[k][measure] for k in row] for row in some]) for some in (keys, base)
+        )
+        means, more = values[:, :, 0].mean(0), values - plain
+        again = more[np.arange(len(animals)), which, picture].mean((1, 2))
+        ends = np.quantile(again, [0.025, 0.975])
+        numbers = (
+            means.mean(),
+            means.std(ddof=1) if len(seeds) > 1 else 0,
+            more[:, :, 0].mean(),
+            *ends,
+        )
+        yield [protocol, title, variant, measure, *(f"{number:.4f}" for number in numbers)]
 
 
 def write_report(folder: Path, pictures: dict[str, str]) -> Path:
     """Write `report.html` beside the table: the summary, then a picture for each title."""
-    header, *rows = summary(folder / "results.csv")
+    header, *rows = summary(read(folder))
     cells = [f"<tr>{_cells('td', row)}</tr>" for row in rows]
     figures = [
         f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="{source}">'
@@ -90,7 +165,8 @@ def picture(head, features, images: torch.Tensor) -> str:
     return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
 
 
-def _with_spread(values: tuple[float, ...]) -> str:
+def _with_spread(cells: list[str]) -> str:
+    values = [float(cell or "nan") for cell in cells]
     spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
     return f"{mean(values):.3f}{spread}"
 

