@@ -223,7 +223,7 @@ def _groups(model: nn.Module, learning_rate: float | Mapping[str, float]) -> lis
 
 def _step(model, images, labels, share: float, optimizer) -> Tensor:
     scores = model(images)
-    extra = filter_losses(model, labels)
+    extra = filter_losses(model, labels).to(scores.device)  # a plain model's 0 is on the CPU
     loss = nn.functional.cross_entropy(scores, labels) + share * extra
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
