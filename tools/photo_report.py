@@ -63,11 +63,9 @@ def write_intervals(folder: Path) -> None:
     rows = [("protocol", "animals", "variant", "measure", "mean", "std", "more", "low", "high")]
     for protocol in dict.fromkeys(row["protocol"] for row in table):
         names = list(dict.fromkeys(r["category"] for r in table if r["protocol"] == protocol))
-        groups = {
-            "all": names,
-            "first six": [name for name in names if name in photos.FIRST],
-            "harder": [name for name in names if name not in photos.FIRST],
-        }
+        singles = [name for name in names if "at once" not in name]
+        of = {"all": singles, "first six": photos.FIRST, "harder": photos.HARDER}
+        groups = {title: some for title, some in of.items() if some and set(some) <= set(singles)}
         for title, animals in ({name: [name] for name in names} | groups).items():
             rows += _compare(table, drawn, protocol, title, animals)
     with (folder / "intervals.csv").open("w", newline="", encoding="utf-8") as file:
@@ -99,9 +97,7 @@ def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Ite
     for (variant, of), measure in itertools.product(variants.items(), MEASURES):
         keys = [[(protocol, a, of[s], s) for s in seeds] for a in animals]
         base = [[(protocol, a, "plain", s) for s in seeds] for a in animals]
-        if not animals or any(
-            measure not in drawn.get(k, ()) for k in itertools.chain(*keys, *base)
-        ):
+        if any(measure not in drawn.get(k, ()) for k in itertools.chain(*keys, *base)):
             continue
         values, plain = (
             np.array([[drawn[k][measure] for k in row] for row in some]) for some in (keys, base)

@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--categories", nargs="*", default=None)
     parser.add_argument("--protocols", nargs="*", default=list(PROTOCOLS)[:3], choices=PROTOCOLS)
     parser.add_argument("--variants", nargs="*", default=[*HEADS, *photos.BASELINES])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     options = parser.parse_args()

@@ -269,3 +269,9 @@ def test_bad_input_of_the_cache_is_named(tmp_path) -> None:
     nn.init.constant_(huge.weight, 1e9)
     with pytest.raises(ValueError, match="backbone must give finite maps"):
         cached(huge, data(), tmp_path)
+
+
+def test_new_conv_layers_stand_on_the_last_two_stages_of_large_images() -> None:
+    model = icnn.make_interpretable("resnet18", 2, weights=None, width=8)
+    convs = [m for m in model.head.modules() if isinstance(m, nn.Conv2d)]
+    assert convs[0].in_channels == 256 + 512 and model.head.layer.size == 14
