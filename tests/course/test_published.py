@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import statistics
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import icnn
-from icnn._files import DATA
+from icnn.course import tables
+from icnn.experiments import photos
 
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
 ROWS = {
@@ -52,21 +52,37 @@ def test_the_readme_s_table(variant) -> None:
         assert abs(float(ours) - theirs) <= tolerance
 
 
-@pytest.mark.parametrize("variant", ["plain", "mask only", "loss only", "interpretable"])
+PHOTOGRAPHS = {
+    "plain": "plain",
+    "mask only": "mask only",
+    "loss only": "loss only",
+    "interpretable": "interpretable: mask and loss",
+    "k-means 16": "parts by k-means (16)",
+}
+
+
+@pytest.mark.parametrize("variant", PHOTOGRAPHS)
 def test_the_table_of_photographs_is_that_of_the_shipped_runs(variant: str) -> None:
-    with (DATA / "photos" / "results.csv").open(newline="", encoding="utf-8") as file:
-        rows = [r for r in csv.DictReader(file) if r["protocol"] == "single"]
-    rows = [r for r in rows if r["variant"] == variant]
-    assert len(rows) == 6 * 3
-    title = "interpretable: mask and loss" if variant == "interpretable" else variant
-    text = README.read_text(encoding="utf-8").split("| photographs |")[1]
-    (line,) = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", text, re.MULTILINE)
-    published = [cell.split("±") for cell in line.replace("−", "-").split("|")]
-    for measure, (mean, spread) in zip(
-        ("accuracy", "tracking", "instability"), published, strict=True
-    ):
-        seeds = [[float(r[measure]) for r in rows if r["seed"] == s] for s in "012"]
-        means = [statistics.mean(values) for values in seeds]
-        digits = len(mean.strip().lstrip("-").lstrip("."))
-        assert float(mean) == pytest.approx(statistics.mean(means), abs=0.6 * 10**-digits)
-        assert float(spread) == pytest.approx(statistics.stdev(means), abs=0.6 * 10**-digits)
+    wanted = {"protocol": "single", "variant": variant}
+    runs = tables.read("photos", "results.csv")
+    sure = tables.read("photos", "intervals.csv")
+    text = README.read_text(encoding="utf-8").split("| photographs |")[1].replace("−", "-")
+    (line,) = re.findall(rf"^\| {re.escape(PHOTOGRAPHS[variant])} \|(.*)\|$", text, re.MULTILINE)
+    *published, more = line.split("|")
+    for measure, cell in zip(("accuracy", "tracking", "instability"), published, strict=True):
+        if not cell.strip():
+            continue
+        per_animal = [tables.values(runs, measure, category=a, **wanted) for a in photos.FIRST]
+        means = np.mean(per_animal, 0)
+        assert len(means) == 5
+        printed = [float(number) for number in cell.split("±")]
+        digits = len(cell.split("±")[1].strip()) - 1
+        tolerance = 0.6 * 10**-digits
+        assert printed == pytest.approx([means.mean(), means.std(ddof=1)], abs=tolerance)
+    if more.strip():
+        columns = [
+            tables.values(sure, column, animals="first six", measure="tracking", **wanted)
+            for column in ("more", "low", "high")
+        ]
+        printed = [float(number) for number in re.findall(r"-?\.\d+", more)]
+        assert printed == pytest.approx([float(c[0]) for c in columns], abs=0.006)
