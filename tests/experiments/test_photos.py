@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -44,6 +46,29 @@ def test_an_interpretable_head_finds_the_part(categories) -> None:
     assert row["instability"] < row["centre"] and row["best"] <= row["centre"]
     again = photos.train_head(train, test, "interpretable", seed=0)
     assert measured(again, test) == row
+
+
+@pytest.mark.parametrize("width", [None, 4])
+def test_end_to_end_the_backbone_learns_too_and_more_slowly(width) -> None:
+    images = torch.randint(0, 99, (40, 3, 16, 16)).byte()
+    labels = torch.arange(40) % 2
+    images[labels == 1, 0] += 150
+    nothing = torch.full((40, 1, 2), torch.nan), torch.zeros(40, 1, 1).byte()
+    data = icnn.data.PartDataset(images, labels, *nothing, ("grey", "red"), ("part",))
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU())
+    options = {"cut": "0", "image_size": 16, "width": width}
+    model = icnn.make_interpretable(network, 2, **options)
+    before = copy.deepcopy(model)
+    wrapped = photos.HalfPrecision(model.backbone)
+    maps = wrapped(data.floats())
+    assert maps.dtype == torch.float32 and maps.allclose(model.backbone(data.floats()), atol=0.05)
+    model.backbone = wrapped
+    photos.train_end_to_end(model, data, data, seed=0)
+    steps = {}
+    for name in ("backbone", "head"):
+        old, new = (m.get_submodule(name).parameters() for m in (before, model))
+        steps[name] = max((b - a).abs().max().item() for a, b in zip(old, new, strict=True))
+    assert 0 < steps["backbone"] < 0.5 * steps["head"]
 
 
 def test_the_variants_differ_in_their_layer_only() -> None:
