@@ -172,11 +172,10 @@ def run(task: tuple[str, str, str, int], options: argparse.Namespace) -> list:
         moved = (data.floats().to(options.device) for data in (train, tested))
         maps = photos.unsupervised_maps(variant, *moved, seed=seed).cpu()
     else:
-        mirrored = (
-            split(names, name, seed, "train", "mirrored", options)
-            if kind == "features"
-            else of["train"].mirrored()
-        )
+        if kind == "features":
+            mirrored = split(names, name, seed, "train", "mirrored", options)
+        else:
+            mirrored = of["train"].mirrored()
         train = of["train"].joined(mirrored)
         train = train._with(images=train.images.to(options.device))
         model, features = train_one(train, of["validation"], variant, protocol, seed, options)
@@ -269,7 +268,8 @@ def main() -> None:
             taught = itertools.product(options.categories, PARTS, (1, 2), range(options.seeds))
             fill("ceiling.csv", header, list(taught), ceiling, pool, options)
     write_intervals(options.out)
-    print(write_report(options.out, pictures(options)))
+    shown = pictures(options) if "single" in options.protocols else {}
+    print(write_report(options.out, shown))
 
 
 def fill(name: str, header: tuple, wanted: list[tuple], work, pool, options) -> None:
