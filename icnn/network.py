@@ -125,10 +125,10 @@ def conv_block(inputs: int, outputs: int, kernel: int, *, stride: int = 1) -> li
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode for a while; then each part goes back to the mode it was in."""
-    trained = [part for part in model.modules() if part.training]
+    modes = [(part, part.training) for part in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        for part in trained:
-            part.training = True  # train() would reach the parts of the part
+        for part, training in modes:  # the outer ones first: train() reaches the parts of a part
+            part.train(training)

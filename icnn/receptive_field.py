@@ -5,7 +5,7 @@ Taught in lesson 6; `unit_centres` is used wherever a peak becomes a point in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -22,21 +22,10 @@ from icnn._check_args import (
     check_dense,
     checked,
 )
-from icnn.layer import InterpretableLayer
+from icnn._looking import black_image, follow, measure
 from icnn.network import InterpretableCNN
 
 Features = Callable[[Tensor], Tensor]
-
-_WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-_POINTWISE = (
-    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish),
-    *(nn.Sigmoid, nn.Tanh, nn.BatchNorm2d, nn.LocalResponseNorm, nn.Dropout, nn.Dropout2d),
-    *(nn.Identity, InterpretableLayer),
-)
-# Blocks of torchvision's ResNet and DenseNet: their longest path is all their layers in order,
-# except the shortcut, which sees a part of what the longest path sees, around the same centre.
-_BLOCKS = ("BasicBlock", "Bottleneck", "_DenseBlock", "_DenseLayer")
-_SHORTCUT = "downsample"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +37,15 @@ class ReceptiveField:
         cols: (n_w,) float32, centre of each column of units, in pixels.
         size: (height, width) of each unit's receptive field, in pixels.
         stride: (down, right), pixels between the centres of neighbouring units.
+        measured: False where all this is exact; True where it was measured from gradients, and
+            `stride` is no whole number.
     """
 
     rows: Tensor
     cols: Tensor
     size: tuple[int, int]
-    stride: tuple[int, int]
+    stride: tuple[float, float]
+    measured: bool = False
 
     def pixels(self, positions: Tensor) -> Tensor:
         """Positions (…, 2) in units, (row, col) → points (…, 2) in pixels; of integers, float32.
@@ -80,29 +72,46 @@ class ReceptiveField:
 def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> ReceptiveField:
     """The receptive field of every unit that a feature extractor gives for an image.
 
-    From kernel sizes, strides, paddings and dilations alone; nothing is run. Taught in lesson 6.
+    Exact where all operations are known: one image runs through the module, and each convolution,
+    pooling, padding or cropping tells which pixels its units see; where branches meet, the union.
+    What all units share (a global mean, and a gate made of it) has no place and is left out, and so
+    is a mask. Where an operation is not known (upsampling, attention, channels last), measured from
+    gradients, with random weights. Taught in lesson 6.
 
     Args:
-        module: a conv or pooling layer, or nested `nn.Sequential`s of these, of layers that work on
-            each unit by itself (activations, batch normalisation, dropout) and of torchvision's
-            ResNet and DenseNet blocks: `alexnet.features`, `vgg.features`, `densenet.features`,
-            `nn.Sequential(*list(resnet.children())[:-2])`.
+        module: a model of `icnn.small_cnn` or `icnn.make_interpretable`, whose `maps` are meant; or
+            any module that gives maps (N, C, n_h, n_w) for images.
         image_size: side of the image, or (height, width), in pixels.
 
     Returns:
-        ReceptiveField. Near the border it sticks out of the image where layers pad.
+        ReceptiveField; `.measured` says which of the two it is. Near the border it sticks out of
+        the image where layers pad.
 
     Raises:
-        ValueError: `module` holds a layer that is not known here, or the image is too small.
+        ValueError: `module` fails on such an image or gives no maps.
     """
-    sides = height_and_width(image_size)
+    height, width = height_and_width(image_size)
     if isinstance(module, InterpretableCNN):
         module = nn.Sequential(module.backbone, module.head.features)
-    windows = list(_windows(module))
-    (rows, high, down), (cols, wide, right) = (
-        _along(axis, side, windows) for axis, side in enumerate(sides)
+    image = black_image(module, height, width)
+    try:
+        maps, spans = follow(module, image)
+        if not isinstance(maps, Tensor) or maps.ndim != 4:
+            got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+            raise ValueError(f"module must give maps (N, C, n_h, n_w), got {got}")
+        (down, right) = spans or measure(module, image)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, IndexError) as error:
+        shape = tuple(image.shape)
+        text = f"module fails on a {image.dtype} image {shape}, of image_size: {error}"
+        raise ValueError(text) from error
+    rows, cols = (
+        (span.start + span.stop) / 2 + span.stride * torch.arange(n, dtype=torch.float32)
+        for span, n in zip((down, right), maps.shape[2:], strict=True)
     )
-    return ReceptiveField(rows, cols, (high, wide), (down, right))
+    size = round(down.stop - down.start), round(right.stop - right.start)
+    return ReceptiveField(rows, cols, size, (down.stride, right.stride), measured=not spans)
 
 
 @checked(maps=Array("N C n n", values=None), image_size=IMAGE_SIZE)
@@ -190,7 +199,7 @@ def average_receptive_field(
     ICLR 2015. Taught in lesson 6.
 
     Args:
-        features: a module that `unit_centres` knows, in eval mode.
+        features: as for `unit_centres`, in eval mode.
         images: (N, 3, H, W), floating.
         unit_filter: index of the filter.
         top: on how many images, those with the highest peaks.
@@ -218,56 +227,6 @@ def average_receptive_field(
 def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """An image size, one int or two, as two."""
     return (image_size, image_size) if isinstance(image_size, int) else image_size
-
-
-def _windows(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers along the longest path that move or widen receptive fields, in order."""
-    if isinstance(module, _WINDOWS):
-        yield module
-    elif isinstance(module, nn.Sequential) or type(module).__name__ in _BLOCKS:
-        for name, child in module.named_children():
-            if name != _SHORTCUT:
-                yield from _windows(child)
-    elif not isinstance(module, _POINTWISE):
-        raise ValueError(
-            "module must be a chain of conv, pooling and pointwise layers, or ResNet or DenseNet "
-            f"blocks; it holds a {type(module).__name__}"
-        )
-
-
-def _along(axis: int, side: int, windows: list[nn.Module]) -> tuple[Tensor, int, int]:
-    """Along rows (0) or columns (1): the units' centres, their receptive field, their stride."""
-    first, size, stride, units = 0.5, 1, 1, side
-    for layer in windows:
-        reach = _at(layer, "dilation", axis) * (_at(layer, "kernel_size", axis) - 1)
-        step, padding = _at(layer, "stride", axis), _padding(layer, axis)
-        room = units + sum(padding) - reach - 1
-        ceil = getattr(layer, "ceil_mode", False)
-        after = (-(-room // step) if ceil else room // step) + 1
-        # A window that would start behind the image and its first padding is left out.
-        units = after - 1 if ceil and (after - 1) * step >= units + padding[0] else after
-        if units < 1:
-            raise ValueError(f"image_size: {side} pixels are too few for the layers of module")
-        first += (reach / 2 - padding[0]) * stride
-        size += reach * stride
-        stride *= step
-    return first + stride * torch.arange(units, dtype=torch.float32), size, stride
-
-
-def _padding(layer: nn.Module, axis: int) -> tuple[int, int]:
-    """Padding before and after."""
-    if layer.padding == "valid":
-        return 0, 0
-    if layer.padding == "same":
-        total = _at(layer, "dilation", axis) * (_at(layer, "kernel_size", axis) - 1)
-        return total // 2, total - total // 2
-    return _at(layer, "padding", axis), _at(layer, "padding", axis)
-
-
-def _at(layer: nn.Module, name: str, axis: int) -> int:
-    """A geometry setting along one axis; average pooling has no dilation."""
-    value = getattr(layer, name, 1)
-    return value[axis] if isinstance(value, tuple) else value
 
 
 def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Tensor]:

@@ -5,15 +5,19 @@ Taught in lesson 9.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
+from torch.fx.proxy import TraceError
 
 from icnn._check_args import SIZE, Value, checked
+from icnn._looking import black_image, still
 from icnn.layer import InterpretableLayer
-from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block, evaluating
+from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block
 
 # Where ResNets and DenseNets are cut: the last layer whose maps have a unit for each 16 pixels, as
 # the last conv layer of AlexNet and VGG has. With new conv layers on top, their last stage as well.
@@ -71,8 +75,10 @@ def make_interpretable(
         InterpretableCNN; save and reload its `state_dict()` as usual.
 
     Raises:
-        ValueError: an unknown network or layer, or a layer that does not give square maps.
-        FileNotFoundError: no file at the path `weights`.
+        ValueError: an unknown network or layer, a layer that is called more than once or does not
+            give square maps, a network whose forward pass cannot be cut, or weights that do not
+            fit it.
+        OSError: the weights cannot be downloaded; FileNotFoundError: there is no such file.
     """
     image_size = image_size or (LARGE if width else USUAL)
     if isinstance(cnn, str):
@@ -85,10 +91,9 @@ def make_interpretable(
         raise ValueError("cut must name the layer to cut at, got None with a module of one's own")
     else:
         backbone = _up_to(cnn, cut)
-    channels, size = _shape_of_maps(backbone, image_size)
-    return InterpretableCNN(
-        backbone, part_head(channels, size, n_categories, width=width, layer=layer)
-    )
+    maps = _maps(backbone, image_size)
+    head = part_head(*maps.shape[1:3], n_categories, width=width, layer=layer)
+    return InterpretableCNN(backbone, head.to(maps))
 
 
 def part_head(
@@ -146,38 +151,89 @@ def _torchvision(name: str, weights: str | Path | None) -> nn.Module:
 
     if name not in list_models():
         raise ValueError(f"cnn must be the name of a network of torchvision, got {name!r}")
-    if weights is None or weights == "DEFAULT":
-        return get_model(name, weights=weights)
+    if weights is None:
+        return get_model(name, weights=None)
+    if weights == "DEFAULT":
+        try:
+            return get_model(name, weights="DEFAULT")
+        except (OSError, RuntimeError) as error:  # no network, or another file than announced
+            raise OSError(
+                f"weights of {name} cannot be downloaded ({error}): pass weights='a file' with its "
+                "state_dict, saved where there is a network, or weights=None for random ones"
+            ) from error
     if not Path(weights).is_file():
         raise FileNotFoundError(f"weights must be a file, {weights} is none")
     model = get_model(name, weights=None)
-    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    try:
+        model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    except (RuntimeError, TypeError, AttributeError, EOFError, UnpicklingError) as error:
+        raise ValueError(
+            f"weights must be a file with the whole state_dict of torchvision's {name}, as "
+            f"torch.save(model.state_dict(), file) writes it; {weights} is not: {error}"
+        ) from error
     return model
 
 
 def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
-    from torchvision.models.feature_extraction import create_feature_extractor
+    from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
     layers = [cut] if isinstance(cut, str) else list(cut)
-    known = [name for name, _ in module.named_modules() if name]
+    known = {name for name, _ in module.named_modules() if name}
     if not layers or not all(layer in known for layer in layers):
         raise ValueError(f"cut must name layers of the network, got {cut!r}")
-    nodes = {layer: layer for layer in layers}
-    return _Trunk(create_feature_extractor(module, nodes, suppress_diff_warning=True))
+    try:
+        _, nodes = get_graph_node_names(module, suppress_diff_warning=True)
+        for layer in layers:
+            _check_called_once(layer, nodes, known)
+        traced = create_feature_extractor(module, layers, suppress_diff_warning=True)
+    except (TraceError, TypeError) as error:
+        raise ValueError(
+            f"cnn cannot be cut where its forward pass depends on its values ({error}): pass the "
+            "part up to that layer as an nn.Sequential"
+        ) from error
+    if len(layers) > 1:
+        _keep_maps(traced)
+    return _Trunk(traced)
+
+
+def _check_called_once(layer: str, nodes: list[str], modules: set[str]) -> None:
+    """A layer that is called again stands among the nodes once more, with a number behind."""
+    inside = [node for node in nodes if node == layer or node.startswith(f"{layer}.")]
+    again = {f"{node}_1" for node in inside} & (set(nodes) - modules)
+    first = [n for n in inside if n in modules or not re.search(r"_\d+$", n)]
+    if inside and all(f"{node}_1" in again for node in first):
+        raise ValueError(
+            f"cut must name a layer that is called once, {layer!r} is called more often: name the "
+            "block around it, or a layer before or behind that call"
+        )
+    if not inside:
+        raise ValueError(f"cut must name a layer that is used, {layer!r} is not")
+
+
+def _keep_maps(traced: nn.Module) -> None:
+    """Copy the maps that a feature extractor gives: a later layer may write into them."""
+    for graph in (traced.train_graph, traced.eval_graph):
+        output = next(node for node in graph.nodes if node.op == "output")
+        for node in output.all_input_nodes:
+            with graph.inserting_after(node):
+                copy = graph.call_method("clone", (node,))
+            output.replace_input_with(node, copy)
+    traced.graph = traced.train_graph if traced.training else traced.eval_graph
 
 
 @torch.no_grad()
-def _shape_of_maps(backbone: nn.Module, image_size: int) -> tuple[int, int]:
-    """Channels and side of the maps, found by running one black image."""
+def _maps(backbone: nn.Module, image_size: int) -> Tensor:
+    """The maps (1, C, n, n) of one black image."""
+    image = black_image(backbone, image_size, image_size)
     try:
-        with evaluating(backbone):
-            maps = backbone(torch.zeros(1, 3, image_size, image_size))
+        with still(backbone):
+            maps = backbone(image)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError) as error:
-        shape = (1, 3, image_size, image_size)
-        raise ValueError(f"cnn fails on a float32 image {shape}, of image_size: {error}") from error
+        text = f"cnn fails on a {image.dtype} image {tuple(image.shape)}, of image_size: {error}"
+        raise ValueError(text) from error
     if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[-1] != maps.shape[-2]:
         got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
         raise ValueError(f"cut must be a layer that gives square maps (N, C, n, n), got {got}")
-    return maps.shape[1], maps.shape[-1]
+    return maps

@@ -9,7 +9,10 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms.v2 import Normalize
 
+import icnn
 from icnn import receptive_field
 from icnn.layer import InterpretableLayer
 from icnn.network import small_cnn
@@ -154,6 +157,118 @@ def test_the_small_network_of_the_lessons():
     assert whole.size == field.size
 
 
+class Residual(nn.Module):
+    """Two ways that meet: a strided 3×3 convolution, and a shortcut under a name of its own."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, 2, 1)
+        self.shortcut = nn.Conv2d(channels, channels, 1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv(x), inplace=True) + self.shortcut(x)
+
+
+class Functional(nn.Module):
+    """No layer to be seen from outside, and a tuple on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(4, 3, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.conv2d(F.pad(x, (0, 1, 0, 1)), self.weight, stride=2)  # asymmetric
+        gate = x.mean((2, 3), keepdim=True).sigmoid()
+        first, second = (x * gate).chunk(2, 1)
+        return F.max_pool2d(torch.cat([second, first], 1), 2)[:, :, 1:]
+
+
+class Lines(nn.Module):
+    """Gives rows and columns at the end, where channels belong."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1)
+
+
+@pytest.mark.parametrize(
+    "module, rows, size, stride",
+    [
+        (nn.Sequential(Residual(3), Residual(3)), [0.5, 4.5, 8.5], 7, 4),
+        (Functional(), [6.5, 10.5, 14.5], 5, 4),
+        (nn.Conv2d(3, 3, 4, padding="same"), [1.0, 2.0, 3.0], 4, 1),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(8)), [4.0, 12.0, 20.0], 8, 8),
+        (nn.GroupNorm(1, 3), [0.5, 1.5, 2.5], 1, 1),
+    ],
+)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
+def test_what_is_known_is_exact(module, rows, size, stride, device):
+    field = receptive_field.unit_centres(module.to(device), 64)
+    assert not field.measured
+    assert field.rows[:3].tolist() == rows
+    assert field.size == (size, size) and field.stride == (stride, stride)
+
+
+def test_a_model_of_several_cuts_is_exact():
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(inplace=True), nn.MaxPool2d(2), Residual(4)
+    )
+    model = icnn.make_interpretable(network, 2, cut=["0", "3"], image_size=64)
+    field = receptive_field.unit_centres(
+        nn.Sequential(Normalize((0.5,) * 3, (0.5,) * 3), model.backbone), 64
+    )
+    # Units of the first cut see 3 pixels every 2; the mean of 4×4 of them 9, around 3.5 + 8 i.
+    # Those of the last see 13, around 1.5 + 8 i.
+    assert not field.measured and field.stride == (8, 8)
+    assert field.size == (13, 13) and field.rows[0] == 1.5
+    whole = receptive_field.unit_centres(model, 64)
+    assert whole.size == (13 + 16, 13 + 16) and whole.rows.equal(field.rows)
+
+
+def close(field, rows: Tensor, size: int, stride: float) -> None:
+    assert field.measured
+    assert (field.rows - rows).abs().max() < 1 and abs(field.stride[0] - stride) < 0.1
+    assert abs(field.size[0] - size) <= 1
+
+
+def test_what_is_not_known_is_measured():
+    base = nn.Sequential(nn.Conv2d(3, 6, 3, 4, 1), nn.ReLU())
+    units = torch.arange(32)
+    up = nn.Sequential(*base, nn.Upsample(scale_factor=2), nn.Conv2d(6, 6, 3, padding=1))
+    close(receptive_field.unit_centres(up, 64), 2 * units - 0.5, 7, 2)
+    back = nn.Sequential(*base, nn.ConvTranspose2d(6, 6, 2, 2))
+    close(receptive_field.unit_centres(back, 64), 2 * units - 0.5, 3, 2)
+    small = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.PixelUnshuffle(2))
+    close(receptive_field.unit_centres(small, 64), 4 * units[:16] + 1.5, 5, 4)
+
+
+@pytest.mark.parametrize("name, side", [("alexnet", 224), ("basic", 160)])
+def test_measured_and_exact_agree(name, side, monkeypatch):
+    module = torchvision_features(name)
+    exact = receptive_field.unit_centres(module, side)
+    monkeypatch.setattr(receptive_field, "follow", lambda m, image: (m.eval()(image), None))
+    measured = receptive_field.unit_centres(module, side)
+    assert measured.measured and not exact.measured
+    assert (measured.rows - exact.rows).abs().max() < 3
+    assert (measured.cols - exact.cols).abs().max() < 3
+
+
+def test_units_that_follow_no_pixels_are_an_error():
+    with pytest.raises(ValueError, match="module must give maps"):
+        receptive_field.unit_centres(Lines(), 24)
+
+
+def test_a_part_that_is_written_in_place_is_not_guessed():
+    class Frame(nn.Module):
+        def forward(self, x):
+            wide = x.new_zeros(*x.shape[:2], x.shape[2] + 2, x.shape[3] + 2)
+            wide[:, :, 2:, 2:] = x
+            return wide
+
+    field = receptive_field.unit_centres(Frame(), 16)
+    assert field.measured and (field.rows - (torch.arange(18) - 1.5)).abs().max() < 0.5
+
+
 def test_pixels_takes_rows_first_keeps_the_dtype_and_any_shape():
     module = nn.Conv2d(1, 1, (3, 5), stride=(2, 4))
     field = receptive_field.unit_centres(module, (20, 30))
@@ -273,7 +388,8 @@ def test_the_average_is_over_the_images_that_reach():
             "image_size",
         ),
         (lambda: receptive_field.unit_centres(nn.Conv2d(3, 1, 3), 2), ValueError, "image_size"),
-        (lambda: receptive_field.unit_centres(nn.Upsample(2), 64), ValueError, "module.*Upsample"),
+        (lambda: receptive_field.unit_centres(nn.Flatten(), 64), ValueError, "module"),
+        (lambda: receptive_field.unit_centres(nn.Linear(9, 9), 64), ValueError, "module"),
         (lambda: receptive_field.upscale(torch.zeros(2, 2), 4), ValueError, "maps"),
         (lambda: receptive_field.upscale(torch.zeros(1, 1, 2, 2), 4.0), TypeError, "image_size"),
         (lambda: field().pixels([1, 2]), TypeError, "positions"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.error import URLError
+
 import pytest
 import torch
 from torch import nn
@@ -52,6 +54,104 @@ def test_maps_of_several_layers_are_stacked_at_the_size_of_the_last() -> None:
     wanted = torch.cat([fine.reshape(2, 2, 8, 4, 8, 4).mean((3, 5)), network(images)], 1)
     torch.testing.assert_close(model.backbone(images), wanted)
     assert model.head.layer.channels == 7
+
+
+class Block(nn.Module):
+    """A residual block that writes in place: a shortcut of its own, one ReLU called twice."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.conv2(self.relu(self.conv1(x)))
+        y += self.shortcut(x)
+        return self.relu(y)
+
+
+def residual_network() -> nn.Module:
+    torch.manual_seed(0)
+    blocks = Block(3, 4, 2), Block(4, 5, 2), nn.Sequential(*[Block(5, 5, 1)] * 2)
+    return nn.Sequential(*blocks).eval()
+
+
+@pytest.mark.parametrize("earlier", ["0.conv1", "0.conv2", "0.shortcut"])
+def test_what_follows_an_earlier_cut_does_not_write_into_its_maps(earlier) -> None:
+    network, images = residual_network(), torch.rand(2, 3, 32, 32)
+    kept = []
+    hook = network.get_submodule(earlier).register_forward_hook(
+        lambda module, inputs, output: kept.append(output.clone())
+    )
+    last = network[:2](images)
+    hook.remove()
+    for train in (False, True):
+        model = icnn.make_interpretable(network, 2, cut=[earlier, "1"], image_size=32).train(train)
+        wanted = torch.cat([nn.functional.avg_pool2d(kept[0], 2), last], 1)
+        torch.testing.assert_close(model.backbone(images), wanted)
+    assert wanted.min() < 0
+
+
+@pytest.mark.parametrize("cut", ["0.relu", "2", "2.0", "2.1.conv1", "fc"])
+def test_a_layer_that_is_not_called_exactly_once_is_no_cut(cut) -> None:
+    network = residual_network()
+    network.add_module("fc", nn.Identity())
+    network.forward = lambda images: network[:3](images)
+    with pytest.raises(ValueError, match="cut"):
+        icnn.make_interpretable(network, 2, cut=cut, image_size=32)
+    assert icnn.make_interpretable(network, 2, cut="1", image_size=32)
+
+
+class Depends(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.conv(images)
+        return maps if maps.mean() > 0 else -maps
+
+
+def test_a_forward_that_depends_on_values_cannot_be_cut() -> None:
+    with pytest.raises(ValueError, match="cnn cannot be cut"):
+        icnn.make_interpretable(Depends(), 2, cut="conv", image_size=16)
+
+
+def test_weights_that_cannot_be_had_or_do_not_fit_say_what_to_do(tmp_path, monkeypatch) -> None:
+    def offline(*args, **kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(OSError, match=r"weights of resnet18 cannot be downloaded.*weights='"):
+        icnn.make_interpretable("resnet18", 2)
+    torch.save(own_network().state_dict(), tmp_path / "other.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    (tmp_path / "text.pt").write_text("no weights")
+    (tmp_path / "empty.pt").write_text("")
+    for name in ("other", "list", "text", "empty"):
+        with pytest.raises(ValueError, match="weights must be a file with the whole state_dict"):
+            icnn.make_interpretable("resnet18", 2, weights=tmp_path / f"{name}.pt")
+
+
+def test_the_head_is_where_and_what_the_backbone_is() -> None:
+    model = icnn.make_interpretable(own_network().double(), 2, cut="1", image_size=32)
+    assert model(torch.rand(2, 3, 32, 32).double()).dtype == torch.float64
+    meta = icnn.make_interpretable(own_network().to("meta"), 2, cut="1", image_size=32)
+    assert all(p.is_meta for p in meta.parameters())
+
+
+def test_modes_stay_as_they_are() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).train()
+    network[1].eval()
+    model = icnn.make_interpretable(network, 2, cut="2", image_size=16)
+    icnn.unit_centres(model, 16)
+    norm = next(m for m in model.backbone.modules() if isinstance(m, nn.BatchNorm2d))
+    assert not norm.training and model.training
+    extractor = model.backbone.traced
+    assert extractor.training and extractor.graph is extractor.train_graph
+    assert all(m.mask for m in model.modules() if isinstance(m, icnn.InterpretableLayer))
 
 
 def test_a_named_network_normalises_its_images(tmp_path) -> None:
