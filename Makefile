@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lock lab test test-fast test-all test-machines lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
+.PHONY: help environment lock lab test test-fast test-all test-machines test-gpu lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ test-fast: environment ## the mathematics only, within a minute on one core
 test-all: environment ## everything again: a fresh clone, many more inputs, other machines
 	$(VENV_PYTHON) tools/test_fresh_clone.py $(ARGS)
 	$(VENV_PYTHON) tools/test_machines.py
+
+test-gpu: environment ## what needs a graphics card (elsewhere it is skipped)
+	$(VENV_PYTHON) -m pytest tests/method/test_gpu.py -rs $(ARGS)
 
 test-machines: environment ## the lessons with other instruction sets and numbers of threads
 	$(VENV_PYTHON) tools/test_machines.py

@@ -20,7 +20,7 @@ PARTS = ("+ mask", "+ mask + loss", "+ naive loss")
 def main() -> None:
     """Left: what is added to one conv layer. Right: cost of the loss against the map's side."""
     with (HERE / "results.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row["device"] == "cpu"]
     show.style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
     layers = [row for row in rows if row["what"].startswith("layer")]

@@ -1,7 +1,8 @@
 """Speed and memory, everything side by side in one run: `make benchmark`.
 
 Writes benchmarks/results.csv. Times are medians over rounds in which every contestant runs once, so
-that a noisy neighbour disturbs all alike; on a shared machine trust ratios, not milliseconds.
+that a noisy neighbour disturbs all alike; on a shared machine trust ratios, not milliseconds. Where
+there is a CUDA device it gets rows of its own; elsewhere those that the table has are kept.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from icnn.data.shipped import draw
 
 TABLE = Path(__file__).with_name("results.csv")
 SIZES = ((512, 16, 14), (128, 32, 14), (48, 64, 16))  # channels, images, side
+CARD_SIZES = ((512, 32, 14), (512, 128, 14), (256, 64, 14), *SIZES[1:], (2048, 64, 7))
+NETWORKS = {"vgg16": 32, "resnet18": 64, "alexnet": 128, "densenet121": 32}  # images in a step
 GROWTH = {  # channels, images, side
     "side": [(16, 8, side) for side in (7, 14, 28, 40, 56)],
     "filters": [(filters, 16, 14) for filters in (16, 64, 256)],
@@ -38,15 +41,24 @@ ROUNDS = 15
 def main() -> None:
     """Run everything and write the table."""
     # Memory first: a process starts with the highest memory use of its parent on record.
-    rows = [*memory(), *layers(), *growth(), *training_step(), *the_rest()]
-    note = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
-    note += f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
+    versions = f"Python {platform.python_version()}, torch {torch.__version__.split('+')[0]}"
+    note = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    measured = [*memory(), *layers(SIZES), *growth(), *training_step(), *the_rest()]
+    rows = [[*row, f"{note}, {versions}", "cpu"] for row in measured]
+    if torch.cuda.is_available():
+        note = f"{torch.cuda.get_device_name()}, {versions}"
+        measured = [*layers(CARD_SIZES, "cuda"), *training_step("cuda"), *networks()]
+        rows += [[*row, note, "cuda"] for row in measured]
+    else:
+        with TABLE.open(newline="", encoding="utf-8") as file:
+            rows += [row for row in csv.reader(file) if row[-1] == "cuda"]
     with TABLE.open("w", newline="", encoding="utf-8") as file:
         write = csv.writer(file, lineterminator="\n").writerow
-        write(["what", "contestant", "median", "lowest", "highest", "unit", "ratio", "on"])
+        columns = ["what", "contestant", "median", "lowest", "highest", "unit", "ratio", "on"]
+        write([*columns, "device"])
         for row in rows:
-            write([*row, note])
-            print("{:<34}{:<24}{:>10} [{} to {}] {:<10}{:>7}".format(*row))
+            write(row)
+            print("{:<34}{:<24}{:>10} [{} to {}] {:<10}{:>7}  {}".format(*row))
 
 
 def race(contestants: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list]:
@@ -56,6 +68,8 @@ def race(contestants: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> 
         for name, run in contestants.items():
             start = time.perf_counter()
             run()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
             if number:
                 times[name].append(1000 * (time.perf_counter() - start))
     return times
@@ -76,11 +90,12 @@ def added(contestants: dict[str, Callable[[], object]]):
         yield name, values, 1 + extra
 
 
-def layers():
+def layers(sizes: tuple, device: str = "cpu"):
     """What mask and loss add to one plain 3×3 conv layer, forward and backward."""
-    for channels, images, side in SIZES:
+    for channels, images, side in sizes:
         what = f"layer ({channels}, {images}, {side})"
-        contestants = layer_contestants(channels, images, side)
+        with torch.device(device):
+            contestants = layer_contestants(channels, images, side)
         for name, values, ratio in added(contestants):
             yield row(what, name, values, "ms", ratio)
 
@@ -126,22 +141,50 @@ def loss_and_gradient(channels: int, images: int, side: int) -> Callable[[], obj
     return lambda: icnn.filter_loss(maps, **options).backward()
 
 
-def training_step():
+def training_step(device: str = "cpu"):
     """One step of the lesson's network with 64 images."""
-    images, labels = torch.rand(64, 3, 64, 64), torch.arange(64) % 5
-    contestants = {}
-    for variant in icnn.network.VARIANTS:
-        model = icnn.small_cnn(variant).train()
+    models = {name: icnn.small_cnn(name).to(device) for name in icnn.network.VARIANTS}
+    steps = {name: step(model, 64, 64, device) for name, model in models.items()}
+    yield from against_plain("training step", steps)
 
-        def step(model: nn.Module = model) -> None:
+
+def networks():
+    """One step of larger networks on the card, bfloat16 and channels last, with 10 categories."""
+    for name, images in NETWORKS.items():
+        steps = {}
+        for variant, layer in (("plain", None), ("interpretable", {})):
+            model = icnn.make_interpretable(name, 10, weights=None, layer=layer)
+            model = model.to("cuda", memory_format=torch.channels_last)
+            steps[variant] = step(model, images, 224, "cuda", torch.bfloat16)
+        yield from against_plain(f"{name}, {images} images", steps)
+
+
+def step(
+    model: nn.Module, count: int, side: int, device: str, dtype: torch.dtype | None = None
+) -> Callable[[], None]:
+    """A function that takes one training step, under autocast if there is a dtype."""
+    model.train()
+    images, labels = torch.rand(count, 3, side, side), torch.arange(count) % 5
+    images, labels = images.to(device), labels.to(device)
+    optimizer = torch.optim.AdamW(model.parameters())
+
+    def run() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
             loss = nn.functional.cross_entropy(model(images), labels)
-            (loss + icnn.filter_losses(model, labels)).backward()
+            loss = loss + icnn.filter_losses(model, labels)
+        loss.backward()
+        optimizer.step()
 
-        contestants[variant] = step
-    times = race(contestants)
+    return run
+
+
+def against_plain(what: str, steps: dict[str, Callable[[], None]]):
+    """Rows of steps, as multiples of the plain network's."""
+    times = race(steps)
     plain = statistics.median(times["plain"])
     for name, values in times.items():
-        yield row("training step", name, values, "ms", statistics.median(values) / plain)
+        yield row(what, name, values, "ms", statistics.median(values) / plain)
 
 
 def memory():

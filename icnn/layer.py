@@ -19,9 +19,10 @@ from icnn._check_args import (
     check_same_device,
     checked,
 )
+from icnn._device import exact_products
 from icnn._distributed import all_reduce
 from icnn.loss import category_loss, filter_loss
-from icnn.templates import mask_at
+from icnn.templates import masked
 
 MOMENTUM = 0.1  # of the running means, as in batch normalisation
 SCALE_FLOOR = 0.1  # a filter that hardly fires is measured against a tenth of the layer's mean peak
@@ -101,18 +102,19 @@ class InterpretableLayer(nn.Module):
             return x.tracer.create_proxy("call_module", x.tracer.path_of_module(self), (x,), {})
         MAPS(x, "x", {"C": self.channels, "n": self.size})
         check_same_device(x, "x", self.peak, "the layer")
-        peak, where = x.detach().flatten(-2).max(-1)
+        if self.mask:
+            result, peak = self._masked(x)
+        else:  # what follows may work in place
+            result, peak = x.clone() if self.training else x, x.detach().amax((-2, -1))
         if not _repeats():
             if self.training:
                 self._update_peak(peak)
             self._keep(x)
-        if not self.mask:
-            return x.clone() if self.training else x  # what follows may work in place
-        return x * self._mask_of(x.detach(), where)
+        return result
 
-    def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
-        """The mask for maps x with their peaks at `where`; lesson 8 tries other ones."""
-        return mask_at(where, self.size, beta=self.beta, dtype=x.dtype)
+    def _masked(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Masked maps, and how high each map peaks (N, C); lesson 8 tries other masks."""
+        return masked(x, beta=self.beta)
 
     @property
     def scale(self) -> Tensor:
@@ -257,7 +259,8 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
         TypeError, ValueError: unfit labels, or none where the category term needs them.
     """
     layers = [m for m in model.modules() if isinstance(m, InterpretableLayer)]
-    return sum((layer.losses(labels) for layer in layers), torch.zeros(()))
+    losses = [layer.losses(labels) for layer in layers]
+    return sum(losses[1:], losses[0]) if losses else torch.zeros((), device="cpu")
 
 
 @checked(activations=Array("N C n n"), n_categories=SIZE, labels=LABELS)
@@ -280,9 +283,10 @@ def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) ->
 
 def _category_sums(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor, Tensor]:
     """Each filter's mean activations, added up by category (C, K), and the images of each (K,)."""
-    activation = x.flatten(-2).mean(-1, dtype=_at_least_float32(x))
+    activation = x.mean((-2, -1), dtype=_at_least_float32(x))
     one_hot = nn.functional.one_hot(labels.long(), n_categories).to(activation.dtype)
-    return activation.T @ one_hot, one_hot.sum(0)
+    with exact_products(x):
+        return activation.T @ one_hot, one_hot.sum(0)
 
 
 def _at_least_float32(x: Tensor) -> torch.dtype:

@@ -7,8 +7,10 @@ T_μ/τ = max(2 − β‖·−μ‖₁/n, 0) − 1, and T⁻/τ = −1. Taught i
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -20,13 +22,16 @@ from icnn._check_args import (
     check_same_device,
     checked,
 )
+from icnn._device import exact_products, kernels
 from icnn._distributed import all_reduce, all_reduce_logsumexp, processes
 from icnn.information import fitness, log_likelihood, log_marginal
 from icnn.templates import l1_distances, part_templates, template_prior
 
 CHUNK_ELEMENTS = 1 << 17  # numbers in a block of filters: small enough to stay in a core's cache
 THREADS_CHUNK_ELEMENTS = 1 << 20  # with more threads each operation needs more to share out
+DEVICE_CHUNK_ELEMENTS = 1 << 24  # a card wants all at once, but not all of its memory
 LARGEST_PRODUCT = 28  # side of maps; above, a Fourier transform beats the n² × n² product
+LinearMap = Callable[[Tensor], Tensor]
 
 
 X = Array("N C n n", values=check_data)  # other values than these are not read in training
@@ -48,7 +53,9 @@ def filter_loss(
     the whole batch, and a gradient that is right after DistributedDataParallel has averaged it.
     With `sharpness` and `scale` both None the templates have the paper's τ = 0.5/n². With both
     given the fitness is sharpness · tr((x/scale) · T/τ), which makes the loss blind to the size of
-    the activations; that is ours, and lesson 3 shows why it is needed. Taught in lesson 3.
+    the activations; that is ours, and lesson 3 shows why it is needed. Exact to float32 whatever
+    `torch.set_float32_matmul_precision` allows. It computes where the maps are; `icnn.loss.path`
+    says how. Taught in lesson 3.
 
     Args:
         x: maps (N, C, n, n) after ReLU and before the mask, floating. Half precision is computed
@@ -65,6 +72,16 @@ def filter_loss(
         ValueError: only one of `sharpness` and `scale`.
     """
     return _FilterLoss.apply(x, _gain(x, sharpness, scale), beta)
+
+
+@checked(x=X)
+def path(x: Tensor) -> str:
+    """Which path computes `filter_loss` of these maps: "kernels" on a graphics card, or "plain".
+
+    The fused kernel takes float32 and half precision and up to 1,024 images, in one process, where
+    there is Triton; plain tensors take everything, on every device.
+    """
+    return "kernels" if _fused(x) else "plain"
 
 
 @checked(x=X, is_target=IS_TARGET, sharpness=POSITIVE, scale=Array("C", values=None), beta=POSITIVE)
@@ -88,7 +105,8 @@ def category_loss(
     Returns:
         A scalar in nats, 0 or more.
     """
-    scores = _scores(_flat(x), _gain(x, sharpness, scale), x.shape[-1], beta)
+    flat = _flat(x) * _gain(x, sharpness, scale)[:, None]
+    scores = _Linear.apply(flat, *_templates(x.shape[-1], beta, flat))
     log_posterior = scores.log_softmax(-1)  # all templates are equally likely beforehand
     peak = x.detach().flatten(-2).argmax(-1)
     wanted = torch.where(is_target, peak, x.shape[-1] ** 2)
@@ -124,36 +142,31 @@ def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor
     return -weight[..., None, None] * templates[wanted] / x.shape[1]
 
 
+def _fused(x: Tensor) -> ModuleType | None:
+    """The kernels, where they can compute the loss of these maps."""
+    found = kernels(x)
+    return found if found and len(x) <= found.LARGEST_BATCH and processes() == 1 else None
+
+
 class _FilterLoss(torch.autograd.Function):
-    """Loss and gradient in one sweep over blocks of filters; a filter never sees another."""
+    """Loss and gradient in one sweep; a filter never sees another."""
 
     @staticmethod
     def forward(ctx, x: Tensor, gain: Tensor, beta: float) -> Tensor:
-        flat, n = _flat(x.detach()), x.shape[-1]
-        images, filters, units = flat.shape
-        correlate = _cone(n, beta, flat)
-        gradient = torch.empty_like(flat) if ctx.needs_input_grad[0] else None
-        total = flat.new_zeros(())
-        chunk = CHUNK_ELEMENTS if torch.get_num_threads() == 1 else THREADS_CHUNK_ELEMENTS
-        block = max(1, chunk // (images * units))
-        if processes() > 1:
-            block = filters  # all processes must take the same steps
-        with torch.autocast(x.device.type, enabled=False):
-            for start in range(0, filters, block):
-                part = slice(start, start + block)
-                information, slope = _information(flat[:, part], gain[part], correlate)
-                total += information
-                if gradient is not None:
-                    gradient[:, part] = slope() * (processes() / -filters)
-        ctx.save_for_backward(x, None if gradient is None else gradient.view_as(x).to(x.dtype))
-        return total / -filters
+        compute = _at_once if _fused(x) else _in_blocks
+        loss, gradient = compute(x.detach(), gain, beta, ctx.needs_input_grad[0])
+        ctx.save_for_backward(x, gradient)
+        return loss
 
     @staticmethod
     def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, None, None]:
         x, gradient = ctx.saved_tensors
         if gradient is None:
             return None, None, None
-        return _NoSecondDerivative.apply(gradient, x) * upstream, None, None
+        if torch.is_grad_enabled():  # for a second derivative
+            return (_NoSecondDerivative.apply(gradient, x) * upstream).to(x.dtype), None, None
+        # Half precision is rounded after the factor: it may be there to save it from underflow.
+        return torch.mul(gradient, upstream, out=torch.empty_like(x)), None, None
 
 
 class _NoSecondDerivative(torch.autograd.Function):
@@ -168,28 +181,62 @@ class _NoSecondDerivative(torch.autograd.Function):
         raise RuntimeError("filter_loss has no second derivative: its gradient is a constant")
 
 
-def _information(x: Tensor, gain: Tensor, correlate: Callable[[Tensor], Tensor]):
-    """Σ over filters of MI for maps (N, c, n²), and a function that gives its gradient in x."""
-    x = x * gain[:, None]
-    log_p = correlate(x)
-    log_p_negative = x.sum(-1).neg_()
-    log_p += log_p_negative[..., None]
-    p, p_negative = _normalise(log_p), _normalise(log_p_negative)  # both become log p(x|T)
-    prior = 1 / (x.shape[-1] + 1)
-    marginal = p.sum(-1).add_(p_negative).mul_(prior)
+def _at_once(x: Tensor, gain: Tensor, beta: float, wanted: bool) -> tuple[Tensor, Tensor | None]:
+    """The loss and its gradient on a graphics card: two products around one fused kernel."""
+    n = x.shape[-1]
+    flat = x.to(torch.float32, memory_format=torch.contiguous_format).view(*x.shape[:2], -1)
+    with exact_products(x):
+        fit, transposed = _templates(n, beta, flat)
+        scores = fit(flat)
+        del flat
+        loss = _fused(x).slope_(scores, gain, n * n + 1, wanted)
+        return loss, transposed(scores).view(x.shape) if wanted else None
+
+
+def _in_blocks(x: Tensor, gain: Tensor, beta: float, wanted: bool) -> tuple[Tensor, Tensor | None]:
+    """The loss and its gradient on plain tensors, as many filters at once as a cache holds."""
+    flat = _flat(x)
+    images, filters, units = flat.shape
+    gradient = torch.empty_like(flat) if wanted else None
+    total = flat.new_zeros(())
+    block = max(1, _block_elements(x) // (images * units))
+    if processes() > 1:
+        block = filters  # all processes must take the same steps
+    with exact_products(x):
+        fit, transposed = _templates(x.shape[-1], beta, flat)
+        for start in range(0, filters, block):
+            part = slice(start, start + block)
+            information, slope = _information(fit(flat[:, part] * gain[part, None]))
+            total += information
+            if gradient is not None:
+                factor = gain[part] * (processes() / -filters / (units + 1))
+                torch.mul(transposed(slope()), factor[:, None], out=gradient[:, part])
+    return total / -filters, None if gradient is None else gradient.view_as(x)
+
+
+def _block_elements(x: Tensor) -> int:
+    if x.device.type != "cpu":
+        return DEVICE_CHUNK_ELEMENTS
+    return CHUNK_ELEMENTS if torch.get_num_threads() == 1 else THREADS_CHUNK_ELEMENTS
+
+
+def _information(scores: Tensor) -> tuple[Tensor, Callable[[], Tensor]]:
+    """Σ over filters of MI, and a function that gives its gradient over p(T).
+
+    The fitnesses (N, c, n²+1) are used up, the negative template's are the last.
+    """
+    log_p, p = scores, _normalise(scores)
+    prior = 1 / scores.shape[-1]
     # Where every p(x|T) underflows, p·log(p/p(x)) is 0 to rounding: any finite logarithm will do.
-    log_marginal = marginal.clamp_min_(torch.finfo(x.dtype).tiny).log_()
-    weighted = log_p.sub_(log_marginal[..., None]).mul_(p)
-    weighted_negative = log_p_negative.sub_(log_marginal).mul_(p_negative)
-    by_template, by_negative = all_reduce(weighted.sum(0)), all_reduce(weighted_negative.sum(0))
+    marginal = p.sum(-1).mul_(prior).clamp_min_(torch.finfo(p.dtype).tiny)
+    weighted = log_p.sub_(marginal.log_()[..., None]).mul_(p)
+    by_template = all_reduce(weighted.sum(0))
 
     def slope() -> Tensor:
-        """∂MI/∂s = p(T) p(x|T) [ℓ − Σ_x p(x|T) ℓ], then ∂s/∂x = T."""
-        positive = weighted.sub_(p.mul_(by_template))
-        negative = weighted_negative.sub_(p_negative.mul_(by_negative)).add_(positive.sum(-1))
-        return correlate(positive).sub_(negative[..., None]).mul_(gain[:, None] * prior)
+        """∂MI/∂s = p(T) p(x|T) [ℓ − Σ_x p(x|T) ℓ]."""
+        return weighted.sub_(p.mul_(by_template))
 
-    return prior * (by_template.sum() + by_negative.sum()), slope
+    return prior * by_template.sum(), slope
 
 
 def _normalise(scores: Tensor) -> Tensor:
@@ -205,18 +252,26 @@ def _normalise(scores: Tensor) -> Tensor:
     return p.div_(total)
 
 
-def _scores(x: Tensor, gain: Tensor, n: int, beta: float) -> Tensor:
-    """Fitnesses (N, C, n²+1) of flat maps; differentiable."""
-    x = x * gain[:, None]
-    negative = -x.sum(-1, keepdim=True)
-    return torch.cat([_cone(n, beta, x)(x) + negative, negative], -1)
+class _Linear(torch.autograd.Function):
+    """A linear map and its transpose, in full precision forth and back."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, forth: LinearMap, back: LinearMap) -> Tensor:
+        ctx.maps = forth, back
+        with exact_products(x):
+            return forth(x)
+
+    @staticmethod
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor, None, None]:
+        forth, back = ctx.maps
+        return _Linear.apply(upstream, back, forth), None, None
 
 
-def _cone(n: int, beta: float, like: Tensor) -> Callable[[Tensor], Tensor]:
-    """The function that correlates flat maps (..., n²) with a cone around every unit."""
+def _templates(n: int, beta: float, like: Tensor) -> tuple[LinearMap, LinearMap]:
+    """From flat maps (..., n²) to their fitnesses over τ (..., n²+1), and the transpose of it."""
     if n <= LARGEST_PRODUCT:
-        cone = _height(l1_distances(n, dtype=like.dtype, device=like.device), n, beta)
-        return lambda x: x @ cone
+        templates = _kept_matrix(n, beta, like)
+        return (lambda x: x @ templates), (lambda scores: scores @ templates.T)
     reach = min(n - 1, math.ceil(2 * n / beta) - 1)  # farthest unit inside the cone
     # What leaves the map on one side must not enter on the other; multiples of 8 are quick.
     side = -(-(n + reach) // 8) * 8
@@ -228,7 +283,35 @@ def _cone(n: int, beta: float, like: Tensor) -> Callable[[Tensor], Tensor]:
         product = torch.fft.rfft2(x.unflatten(-1, (n, n)), s=(side, side)) * spectrum
         return torch.fft.irfft2(product, s=(side, side))[..., :n, :n].flatten(-2)
 
-    return correlate
+    def fit(x: Tensor) -> Tensor:
+        negative = -x.sum(-1, keepdim=True)
+        return torch.cat([correlate(x) + negative, negative], -1)
+
+    def transposed(scores: Tensor) -> Tensor:
+        return correlate(scores[..., :-1]) - scores.sum(-1, keepdim=True)
+
+    return fit, transposed
+
+
+def _kept_matrix(n: int, beta: float, like: Tensor) -> Tensor:
+    """All templates over τ (n², n²+1), made once; but not where a graph or a compiler records."""
+    plain = type(like) is Tensor and not torch.compiler.is_compiling()
+    if plain and not (like.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return _kept(n, beta, like.dtype, like.device)
+    return _matrix(n, beta, like.dtype, like.device)
+
+
+def _matrix(n: int, beta: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    cone = _height(l1_distances(n, dtype=dtype, device=device), n, beta)
+    return torch.cat([cone - 1, torch.full_like(cone[:, :1], -1)], 1)
+
+
+@functools.lru_cache(maxsize=16)
+def _kept(n: int, beta: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    made = _matrix(n, beta, dtype, device)
+    if made.is_cuda:
+        torch.cuda.current_stream(device).synchronize()  # other streams will read it, too
+    return made
 
 
 def _height(distance: Tensor, n: int, beta: float) -> Tensor:

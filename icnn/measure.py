@@ -242,10 +242,10 @@ def constant_control(
         Control: the centre of the image; the best of it and the grid, chosen on these very images.
     """
     height, width = height_and_width(image_size)
-    share = (torch.arange(grid, dtype=torch.float64) + 0.5) / grid
+    share = (torch.arange(grid, dtype=torch.float64, device=landmarks.device) + 0.5) / grid
     places = torch.cat([share.new_tensor([[0.5, 0.5]]), torch.cartesian_prod(share, share)])
     points = (places * share.new_tensor([height, width])).expand(len(landmarks), -1, 2)
-    equal = torch.ones(points.shape[:2])
+    equal = torch.ones_like(points[..., 0])
     instability = location_instability(points, equal, landmarks.detach(), image_size, top=top)
     return Control(float(instability[0]), float(instability.min()))
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 from icnn._check_args import SEED, SIZE, checked, one_of
+from icnn._device import seeded
 from icnn.layer import InterpretableLayer
 
 CHANNELS, SIDE = 48, 16  # of the maps of the last conv layer, for 64×64 images
@@ -111,8 +111,7 @@ def small_cnn(variant: str = "interpretable", *, n_categories: int = 5, seed: in
     layer = nn.Identity()
     if options is not None:
         layer = InterpretableLayer(CHANNELS, SIDE, n_categories=n_categories, **options)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return SmallCNN(n_categories, layer)
 
 

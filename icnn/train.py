@@ -26,6 +26,7 @@ from icnn._check_args import (
     check_kind,
     checked,
 )
+from icnn._device import repeatable, seeded
 from icnn.layer import filter_losses
 from icnn.network import evaluating
 
@@ -95,10 +96,12 @@ def fit(
 
     AdamW with a one-cycle learning rate. The filter losses are off for the first tenth of the steps
     and at full weight from three tenths on: a template is worth fitting once a filter fires on
-    something. Deterministic for a seed on one machine and number of threads. Taught in lesson 5.
+    something. Deterministic for a seed on one machine and number of threads; on a graphics card as
+    far as the model's own operations are (convolutions are made so). Taught in lesson 5.
 
     Args:
-        model: maps images (N, 3, H, W) in [0, 1] to scores (N, K).
+        model: maps images (N, 3, H, W) in [0, 1] to scores (N, K). It is trained where it is:
+            `fit(model.to("cuda"), …)` trains on a graphics card.
         train, validation: data sets with `.floats(index)` and `.labels`, such as
             `icnn.data.creatures("train")`. Never pass a test split.
         epochs, batch_size: whole numbers, at least 1.
@@ -116,18 +119,19 @@ def fit(
     """
     groups = _groups(model, learning_rate)
     device = _device(model)
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator("cpu").manual_seed(seed)
     steps = epochs * -(-len(train) // batch_size)
     optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
     rates = [group["lr"] for group in groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
     history, start, step = History(), time.perf_counter(), 0
-    with torch.random.fork_rng(devices=[]), _bar(steps, progress) as bar:
-        torch.manual_seed(seed)  # of dropout, where the model has some
+    # The seed is also of dropout, where the model has some.
+    with seeded(seed, device), repeatable(), _bar(steps, progress) as bar:
         for _ in range(epochs):
             model.train()
-            sums = torch.zeros(3)
-            for batch in torch.randperm(len(train), generator=order).split(batch_size):
+            sums = torch.zeros(3, device="cpu")
+            images = torch.randperm(len(train), generator=order, device="cpu")
+            for batch in images.split(batch_size):
                 pictures, truth = train.floats(batch).to(device), train.labels[batch].to(device)
                 sums += _step(model, pictures, truth, ramp(step / steps), optimizer).cpu()
                 if not sums.isfinite().all():
@@ -197,7 +201,7 @@ def accuracy(model: nn.Module, dataset: Dataset) -> float:
         model: a module that gives scores (N, K).
         dataset: N images with `.floats(indices)` and `.labels` (N,).
     """
-    batches = torch.arange(len(dataset)).split(BATCH)
+    batches = torch.arange(len(dataset), device="cpu").split(BATCH)
     hits = [predict(model, dataset.floats(b)).argmax(1) == dataset.labels[b] for b in batches]
     return torch.cat(hits).float().mean().item()
 

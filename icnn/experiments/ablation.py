@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from icnn._device import seeded
 from icnn.data import PartDataset
 from icnn.layer import InterpretableLayer
 from icnn.loss import paper_gradient
@@ -27,7 +28,18 @@ class MaxClassifier(nn.Linear):
         return super().forward(maps.amax((-2, -1)))
 
 
-class BestTemplateLayer(InterpretableLayer):
+class OtherMaskLayer(InterpretableLayer):
+    """A layer whose mask is chosen otherwise, by `_mask_of` maps and the places of their peaks."""
+
+    def _masked(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        peak, where = x.detach().flatten(-2).max(-1)
+        return x * self._mask_of(x.detach(), where), peak
+
+    def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
+        return mask_at(where, self.size, beta=self.beta, dtype=x.dtype)
+
+
+class BestTemplateLayer(OtherMaskLayer):
     """The mask sits where the best-fitting template has its peak."""
 
     def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
@@ -36,7 +48,7 @@ class BestTemplateLayer(InterpretableLayer):
         return super()._mask_of(x, (x.flatten(-2) @ cone).argmax(-1))
 
 
-class MeanPositionLayer(InterpretableLayer):
+class MeanPositionLayer(OtherMaskLayer):
     """The mask sits at the mean position of the activation, as in the authors' released code."""
 
     def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
@@ -48,7 +60,7 @@ class MeanPositionLayer(InterpretableLayer):
         return (1 - self.beta / self.size * distance).clamp_min_(0)
 
 
-class TwoPeaksLayer(InterpretableLayer):
+class TwoPeaksLayer(OtherMaskLayer):
     """Two masks: at the peak, and at the strongest unit more than half a map away from it."""
 
     def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
@@ -143,8 +155,7 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
         options = {"n_categories": n_categories, **chosen.options}
         model.head.layer = chosen.layer(CHANNELS, SIDE, **options)
     if chosen.head == "max":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             model.head.classifier = MaxClassifier(CHANNELS, n_categories)
     if chosen.early:
         model.backbone, later = model.backbone[:9], model.backbone[9:]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from icnn import measure
+from icnn._device import seeded
 from icnn.data import PartDataset
 from icnn.features import FeatureDataset
 from icnn.layer import assign_categories
@@ -75,8 +76,7 @@ def new_head(shape: torch.Size, n_categories: int, variant: str, *, seed: int = 
     if variant not in VARIANTS:
         raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
     _, channels, size, _ = shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return part_head(channels, size, n_categories, width=WIDTH, layer=VARIANTS[variant])
 
 
@@ -354,8 +354,7 @@ def supervised_tracking(
     channels, n = train.images.shape[1:3]
     unit = (train.landmarks[:, part] * (n / image_size)).long().clamp(0, n - 1)
     wanted = unit[:, 0] * n + unit[:, 1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         hidden = conv_block(channels, WIDTH, 3) if layers == 2 else []
         last = nn.Conv2d(WIDTH if hidden else channels, 1, 1)
         detector = nn.Sequential(nn.BatchNorm2d(channels), nn.Dropout2d(0.5), *hidden, last)

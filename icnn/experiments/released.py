@@ -176,8 +176,9 @@ class ReleasedLayer(InterpretableLayer):
         """The number of the epoch, from 1."""
         return 1 + max(int(self.batches) - 1, 0) // self.steps_per_epoch
 
-    def _mask_of(self, x: Tensor, where: Tensor) -> Tensor:
-        return self._template(x).clamp_min_(0)
+    def _masked(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        maps = x.detach()
+        return x * self._template(maps).clamp_min_(0), maps.amax((-2, -1))
 
     def _template(self, x: Tensor) -> Tensor:
         return released_template(mean_position(x), self.beta, self.size).to(x.dtype)

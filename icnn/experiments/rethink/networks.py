@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-import torch
 from torch import nn
 
+from icnn._device import seeded
 from icnn.experiments.ablation import MeanPositionLayer, PaperGradientLayer
 from icnn.experiments.released import ReleasedLayer
 from icnn.experiments.rethink.assignment import (
@@ -100,8 +100,7 @@ def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
         raise ValueError(f"name must be one of {', '.join(CONFIGURATIONS)}, got {name!r}")
     chosen = CONFIGURATIONS[name]
     model = small_cnn("plain", n_categories=n_categories, seed=seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         if chosen.filters != CHANNELS:
             last = conv_block(CHANNELS, chosen.filters, 3)
             model.backbone = nn.Sequential(*model.backbone[: -len(last)], *last)

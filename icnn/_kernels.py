@@ -1,0 +1,128 @@
+"""What is fused on a graphics card: the statistics of the filter loss, and the mask.
+
+Only imported where there is a CUDA device and Triton. The plain path in `icnn.loss` and
+`icnn.templates` is the reference, and what runs where these kernels do not reach.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+LARGEST_BATCH = 1024  # images of one filter that fit into a program's registers
+LARGEST_MASKED = 64  # side of a map that one program masks
+_compiled: dict[tuple, object] = {}
+
+
+@triton.jit
+def _log_likelihood(scores, image, template, gain):
+    """log p(x|T) of one filter's images (BN) and some templates (BU), from its fitnesses."""
+    s = tl.load(scores, image[:, None] & template[None, :], 0.0) * gain
+    s = tl.where(image[:, None], s, float("-inf"))
+    s -= tl.max(s, 0)[None, :]
+    return s - tl.log(tl.sum(tl.exp(s), 0))[None, :]
+
+
+@triton.jit
+def _slope_kernel(
+    scores, gain, loss, images, templates, stride, share,
+    BN: tl.constexpr, BU: tl.constexpr, GRADIENT: tl.constexpr,
+):  # fmt: skip
+    """One filter's part of the loss; its fitnesses (images, templates) become their gradient."""
+    c, b, k = tl.program_id(0), tl.arange(0, BN), tl.arange(0, BU)
+    image, filters = b < images, tl.num_programs(0)
+    g, prior = tl.load(gain + c), 1.0 / templates
+    scores += (b.to(tl.int64)[:, None] * filters + c) * stride
+    p = tl.zeros((BN, BU), tl.float32)
+    for start in range(0, templates, BU):
+        t = start + k
+        log_p = _log_likelihood(scores + t[None, :], image, t < templates, g)
+        p += tl.where((t < templates)[None, :], tl.exp(log_p), 0.0)
+    # Where every p(x|T) underflows any finite logarithm will do, as in the plain path.
+    log_marginal = tl.log(tl.maximum(tl.sum(p, 1) * prior, 1.1754943508222875e-38))
+    information = 0.0
+    for start in range(0, templates, BU):
+        t = start + k
+        both = image[:, None] & (t < templates)[None, :]
+        log_p = _log_likelihood(scores + t[None, :], image, t < templates, g)
+        p = tl.exp(log_p)
+        weighted = tl.where(both, (log_p - log_marginal[:, None]) * p, 0.0)
+        by_template = tl.sum(weighted, 0)
+        information += tl.sum(by_template, 0)
+        if GRADIENT:
+            slope = (weighted - p * by_template[None, :]) * (g * share * prior)
+            tl.store(scores + t[None, :], slope, both)
+    tl.store(loss + c, information * share * prior)
+
+
+@triton.jit
+def _mask_kernel(
+    x, y, where, top, C, U, n, decay, xb, xc, xu, yb, yc, yu,
+    BC: tl.constexpr, BU: tl.constexpr, KNOWN: tl.constexpr,
+):  # fmt: skip
+    """Maps times the masks around their peaks, which are found first where they are not KNOWN."""
+    b, c, u = tl.program_id(0), tl.program_id(1) * BC + tl.arange(0, BC), tl.arange(0, BU)
+    inside = (c < C)[:, None] & (u < U)[None, :]
+    x += b.to(tl.int64) * xb + c[:, None] * xc + u[None, :] * xu
+    y += b.to(tl.int64) * yb + c[:, None] * yc + u[None, :] * yu
+    where += b * C + c
+    maps = tl.load(x, inside, float("-inf")).to(tl.float32)
+    if KNOWN:
+        peak = tl.load(where, c < C, 0)
+    else:
+        rank = tl.where(maps == maps, maps, float("inf"))  # no number is the largest, as in torch
+        first = (rank == tl.max(rank, 1)[:, None]) & inside
+        peak = tl.min(tl.where(first, u[None, :], BU), 1)
+        tl.store(where, peak, c < C)
+        best = tl.sum(tl.where(u[None, :] == peak[:, None], maps, 0.0), 1)
+        tl.store(top + b * C + c, best, c < C)
+    rows = tl.abs((peak // n)[:, None] - (u // n)[None, :])
+    columns = tl.abs((peak % n)[:, None] - (u % n)[None, :])
+    mask = tl.maximum(1.0 - (rows + columns).to(tl.float32) * decay, 0.0)
+    tl.store(y, maps * mask, inside)
+
+
+def _units_in_line(x: Tensor) -> Tensor:
+    """x itself where one stride leads from unit to unit of a map, row-major; otherwise a copy."""
+    return x if x.stride(2) == x.shape[3] * x.stride(3) else x.contiguous()
+
+
+def slope_(scores: Tensor, gain: Tensor, templates: int, wanted: bool) -> Tensor:
+    """The filter loss; if `wanted`, fitnesses (N, C, templates, …) become their gradients."""
+    images, filters, stride = scores.shape
+    loss, rows = torch.empty_like(gain), triton.next_power_of_2(images)
+    columns = max(8, min(64, 4096 // rows))
+    arguments = scores, gain, loss, images, templates, stride, -1 / filters, rows, columns, wanted
+    key = scores.device, scores.shape, gain.data_ptr() % 16, wanted
+    _launch(_slope_kernel, (filters, 1, 1), key, arguments)
+    return loss.sum()
+
+
+def _launch(kernel, grid: tuple[int, int, int], key: tuple, arguments: tuple) -> None:
+    """As kernel[grid](*arguments), which takes long to look up what it has compiled for such."""
+    with torch.cuda.device(arguments[0].device):
+        if compiled := _compiled.get((kernel, key)):
+            compiled[grid](*arguments)
+        else:
+            _compiled[kernel, key] = kernel[grid](*arguments)
+
+
+def masked(x: Tensor, beta: float, where: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps (N, C, n, n) times their masks, where each map peaks (N, C), and how high (float32)."""
+    x = _units_in_line(x)
+    images, filters, n, _ = x.shape
+    y = torch.empty_like(x)
+    if known := where is not None:
+        top = where
+    else:
+        where = torch.empty((images, filters), dtype=torch.int32, device=x.device)
+        top = torch.empty((images, filters), device=x.device)
+    columns = max(16, triton.next_power_of_2(n * n))
+    rows = max(1, 4096 // columns)
+    key = x.dtype, x.device, x.shape, x.stride(), y.stride(), x.data_ptr() % 16, known
+    strides = *(x.stride(k) for k in (0, 1, 3)), *(y.stride(k) for k in (0, 1, 3))
+    arguments = x, y, where, top, filters, n * n, n, beta / n, *strides, rows, columns, known
+    _launch(_mask_kernel, (images, triton.cdiv(filters, rows), 1), key, arguments)
+    return y, where, top
