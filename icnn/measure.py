@@ -1,12 +1,15 @@
 """How well do filters detect parts? The paper's measures, their repair, and the control.
 
 Introduced in lesson 5, built step by step in lesson 7. Points are (row, col) in pixels; pixel i
-covers [i, i+1). A filter is judged on the images on which it fires most, its *top images*; among
-equal scores the earlier image comes first.
+covers [i, i+1). A filter is judged on the images on which it fires most, its *top images*: as in
+the paper the 100 strongest, of however many there are. Who is better can hang on that number, so
+say it beside every result and try others; `top=len(points)` takes all. Among equal scores the
+earlier image comes first.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -19,6 +22,7 @@ from icnn._check_args import (
     SEED,
     SHARE,
     SIZE,
+    WEIGHT,
     Array,
     check_data,
     check_finite,
@@ -109,7 +113,8 @@ def location_instability(
         scores: (N, C), how strongly; ranks the images.
         landmarks: (N, K, 2) pixels, NaN where an image does not have the landmark.
         image_size: side, or (height, width), in pixels.
-        top: how many images, of those that have the landmark, count for each filter.
+        top: how many images, of those that have the landmark, count for each filter: the strongest
+            100; `len(points)` for all.
 
     Returns:
         (C,) in image diagonals, dtype of `points`; NaN where no landmark is in two images.
@@ -199,7 +204,8 @@ def best_part_tracking(
 
     Args:
         points, scores, landmarks: as for `location_instability`.
-        top: how many images count for each filter, half of them on each side.
+        top: how many images count for each filter, half of them on each side; `len(points)` for
+            all.
 
     Returns:
         PartTracking: part (C,) int64, among those that can be measured on both sides, and tracking
@@ -312,7 +318,9 @@ def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
     """The share of a filter's mean activation that falls on its own category.
 
     Its own category is the one that activates it most. 1/K for a filter that does not care among K
-    categories, 1 for one that fires on a single category. Ours. Taught in lesson 5.
+    categories, 1 for one that fires on a single category. By the mean peak in place of the mean
+    activation, which can give another order: `maps.amax((2, 3), keepdim=True)`. Ours. Taught in
+    lesson 5.
 
     Args:
         maps: unmasked maps (N, C, n, n) after ReLU.
@@ -355,31 +363,80 @@ def live_filters(maps: Tensor) -> Tensor:
 
 @checked(statistic=FUNCTION, n_images=SIZE, samples=SIZE, seed=SEED)
 def bootstrap(
-    statistic: Callable[[Tensor], float], n_images: int, *, samples: int = 200, seed: int = 0
+    statistic: Callable[[Tensor], float | Tensor],
+    n_images: int,
+    *,
+    samples: int = 200,
+    seed: int = 0,
 ) -> Interval:
-    """How far a number could be off because other images might have been drawn: a 95 % interval.
+    """How far a number could be off: a 95 % interval over images, and over training seeds.
 
     The images are drawn again and again with replacement. To compare two networks, let `statistic`
-    give the difference on the same images. It must not choose anything on one half of the images
-    and test it on the other, as `best_part_tracking` does: a repeated image can fall on both sides.
-    It knows nothing of training seeds. Taught in lesson 7.
+    give the difference on the same images, for each seed that of the two networks that began with
+    the same weights: a difference *paired by seed*. It must not choose anything on one half of the
+    images and test it on the other, as `best_part_tracking` does: a repeated image can fall on both
+    sides. Taught in lesson 7.
 
     Args:
-        statistic: (n_images,) int64 indices of images, with repetitions → a number.
+        statistic: (n_images,) int64 indices of images, with repetitions → a number, or (S,) one
+            number for each of two or more training seeds, of which the mean is reported.
         n_images: how many images there are.
         samples: how often they are drawn.
         seed: of the drawing; the same seed gives the same interval.
 
     Returns:
-        Interval: the 2.5 % and 97.5 % quantiles of the statistic.
+        Interval: of a number, the 2.5 % and 97.5 % quantiles over the drawings; of several seeds,
+        `seed_interval` with the variance of their mean over the drawings.
     """
     draw = torch.Generator().manual_seed(seed)
-    values = [
-        float(statistic(torch.randint(n_images, (n_images,), generator=draw)))
-        for _ in range(samples)
-    ]
-    values = torch.tensor(values, dtype=torch.float64)
-    return Interval(*values.quantile(values.new_tensor([0.025, 0.975])).tolist())
+    drawn = torch.stack(
+        [
+            _values(statistic, torch.randint(n_images, (n_images,), generator=draw))
+            for _ in range(samples)
+        ]
+    )
+    if drawn.ndim == 1:
+        return Interval(*drawn.quantile(drawn.new_tensor([0.025, 0.975])).tolist())
+    every = _values(statistic, torch.arange(n_images))
+    return seed_interval(every, variance=float(drawn.mean(1).var(correction=0)))
+
+
+def _values(statistic: Callable[[Tensor], float | Tensor], images: Tensor) -> Tensor:
+    values = torch.as_tensor(statistic(images), dtype=torch.float64)
+    if values.ndim > 1:
+        raise ValueError(f"statistic must give a number or (S,), got {tuple(values.shape)}")
+    return values
+
+
+@checked(variance=WEIGHT)
+def seed_interval(values: Tensor, *, variance: float = 0.0) -> Interval:
+    """How far the mean over training seeds could be off because others might have been used.
+
+    A 95 % interval: mean ± t·√(s²/S + variance), with the sample variance s² of the S seeds and
+    Student's t for S − 1 degrees of freedom: 4.30 for three seeds, 2.78 for five. Resampling three
+    seeds would promise too much: where all three agree in sign, no draw of them can disagree,
+    although three coins agree one time in four. Taught in lesson 7.
+
+    Args:
+        values: (S,), one finite number for each of two or more seeds; for a comparison the
+            differences paired by seed.
+        variance: of the mean, from another source, such as the choice of images.
+    """
+    values = torch.as_tensor(values, dtype=torch.float64)
+    check_finite(values, "values")
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"values must be (S,) for two seeds or more, got {tuple(values.shape)}")
+    seeds = len(values)
+    half = _student(seeds - 1) * math.sqrt(float(values.var()) / seeds + variance)
+    return Interval(float(values.mean()) - half, float(values.mean()) + half)
+
+
+def _student(degrees: int, share: float = 0.975) -> float:
+    """Quantile of Student's t = √degrees · tan a, whose angle a has the density cos^(degrees−1)."""
+    angle = torch.linspace(-math.pi / 2, math.pi / 2, 200_001, dtype=torch.float64)
+    cumulative = angle.cos().pow(degrees - 1).cumsum(0)
+    where = torch.searchsorted(cumulative, share * cumulative[-1])
+    return math.sqrt(degrees) * math.tan(angle[where])
 
 
 def _on_top_images(

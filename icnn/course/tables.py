@@ -11,6 +11,7 @@ import io
 import numpy as np
 
 from icnn._files import DATA, read_verified
+from icnn.measure import seed_interval
 
 
 def read(*path: str) -> list[dict[str, str]]:
@@ -27,3 +28,11 @@ def values(table: list[dict[str, str]], column: str, **where: str) -> np.ndarray
     """The numbers of a column, of the rows that fit: one for each seed."""
     fits = [row for row in table if all(row[key] == value for key, value in where.items())]
     return np.array([float(row[column]) for row in fits])
+
+
+def paired(one: np.ndarray, other: np.ndarray, digits: int = 2) -> str:
+    """The mean difference of two networks, paired by seed, and its 95 % interval over seeds."""
+    difference = one - other
+    low, high = seed_interval(difference)
+    values = (f"{value:+.{digits}f}" for value in (difference.mean(), low, high))
+    return "{} ({} to {})".format(*values).replace("-", "−")

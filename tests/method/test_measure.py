@@ -357,6 +357,45 @@ def test_bootstrap_gives_the_interval_of_a_mean():
     assert measure.bootstrap(mean, 400) != measure.bootstrap(mean, 400, seed=1)
 
 
+def test_an_interval_over_seeds_is_students():
+    values = torch.tensor([0.162, 0.204, 0.142])
+    low, high = measure.seed_interval(values)
+    half = 4.302653 * float(values.double().std()) / 3**0.5
+    middle = float(values.double().mean())
+    assert (low, high) == pytest.approx((middle - half, middle + half), 1e-3)
+    for seeds, quantile in ((2, 12.706205), (5, 2.776445), (31, 2.042272)):
+        values = torch.arange(seeds).double()
+        low, high = measure.seed_interval(values)
+        assert (high - low) / 2 == pytest.approx(quantile * float(values.std()) / seeds**0.5, 1e-3)
+
+
+def test_an_interval_over_seeds_and_images_adds_their_variances():
+    """Three seeds that agree leave the images' interval, wider by Student's t; and both add up."""
+    draw = torch.Generator().manual_seed(12)
+    values = torch.randn(400, generator=draw, dtype=torch.float64)
+    seeds = torch.tensor([-0.1, 0.0, 0.1], dtype=torch.float64)
+    middle, of_images = float(values.mean()), float(values.var()) / 400
+    for spread in (0, 1):
+        low, high = measure.bootstrap(
+            lambda i, s=spread: values[i].mean() + s * seeds, 400, samples=2000
+        )
+        half = 4.302653 * (of_images + spread * 0.01 / 3) ** 0.5
+        assert (low, high) == pytest.approx((middle - half, middle + half), abs=0.01)
+
+
+def test_an_interval_over_three_seeds_holds_the_truth_as_often_as_it_says():
+    draw = torch.Generator().manual_seed(0)
+    trials = torch.randn(400, 3, generator=draw, dtype=torch.float64)
+    inside = [low < 0 < high for low, high in map(measure.seed_interval, trials)]
+    assert 0.92 < sum(inside) / 400 < 0.98  # the smallest and largest of three: 0.75
+
+
+def test_all_images_count_where_top_is_their_number():
+    points, scores, landmarks = scene(14, 30, 4, 2)
+    every = measure.part_tracking(points, torch.ones_like(scores), landmarks, top=30)
+    torch.testing.assert_close(measure.part_tracking(points, scores, landmarks, top=30), every)
+
+
 def test_a_large_layer_takes_less_than_a_second():
     """512 filters, 2,000 images, 5 landmarks; the best of three, so that a busy machine passes."""
     points, scores, landmarks = (a.float() for a in scene(13, 2000, 512, 5))
@@ -471,6 +510,10 @@ def test_bad_maps_are_named(bad):
         (lambda: measure.constant_control(torch.zeros(5, 3, 2), 64, top=0), ValueError, "top"),
         (lambda: measure.bootstrap(float, 0), ValueError, "n_images"),
         (lambda: measure.bootstrap(float, 3, samples=0), ValueError, "samples"),
+        (lambda: measure.bootstrap(lambda i: torch.ones(2, 2), 3), ValueError, "statistic"),
+        (lambda: measure.bootstrap(lambda i: torch.ones(1), 3), ValueError, "values"),
+        (lambda: measure.seed_interval(torch.ones(2), variance=-1), ValueError, "variance"),
+        (lambda: measure.seed_interval(torch.tensor([1.0, torch.nan])), ValueError, "values"),
     ],
 )
 def test_other_bad_input_is_named(call, error, name):
