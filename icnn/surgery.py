@@ -181,6 +181,7 @@ def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
     known = {name for name, _ in module.named_modules() if name}
     if not layers or not all(layer in known for layer in layers):
         raise ValueError(f"cut must name layers of the network, got {cut!r}")
+    modes = {name: part.training for name, part in module.named_modules()}
     try:
         _, nodes = get_graph_node_names(module, suppress_diff_warning=True)
         for layer in layers:
@@ -191,6 +192,8 @@ def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
             f"cnn cannot be cut where its forward pass depends on its values ({error}): pass the "
             "part up to that layer as an nn.Sequential"
         ) from error
+    for name, part in [*module.named_modules(), *traced.named_modules()]:
+        part.training = modes.get(name, part.training)  # tracing has set all to that of the whole
     if len(layers) > 1:
         _keep_maps(traced)
     return _Trunk(traced)
@@ -206,8 +209,6 @@ def _check_called_once(layer: str, nodes: list[str], modules: set[str]) -> None:
             f"cut must name a layer that is called once, {layer!r} is called more often: name the "
             "block around it, or a layer before or behind that call"
         )
-    if not inside:
-        raise ValueError(f"cut must name a layer that is used, {layer!r} is not")
 
 
 def _keep_maps(traced: nn.Module) -> None:
