@@ -9,6 +9,7 @@ not needed here.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import re
 import sys
@@ -131,7 +132,18 @@ def cleared(cell: NotebookNode) -> NotebookNode:
         cell.metadata.editable = False
     if cell.cell_type == "code":
         cell.outputs, cell.execution_count = [], None
+    if role:
+        cell.metadata.nbgrader.checksum = checksum(cell)
     return cell
+
+
+def checksum(cell: NotebookNode) -> str:
+    """Nbgrader's, by which its Validate button notices that a locked cell was changed."""
+    role = cell.metadata.nbgrader
+    flags = [str(bool(role.get(name))) for name in ("grade", "solution", "locked")]
+    points = [str(float(role.points))] if role.get("grade") else []
+    parts = [cell.source, cell.cell_type, *flags, role.grade_id, *points]
+    return hashlib.md5("".join(parts).encode()).hexdigest()
 
 
 def cut(text: str, region: str, stub: list[str]) -> str:

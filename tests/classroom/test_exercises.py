@@ -192,12 +192,23 @@ def test_a_release_shows_what_the_right_answer_gives(source, release) -> None:
 def test_the_clearing_agrees_with_nbgrader(source, release) -> None:
     preprocessors = pytest.importorskip("nbgrader.preprocessors")
     theirs, resources = nbformat.from_dict(source), {}
-    for step in ("ClearSolutions", "LockCells", "ClearOutput", "ClearHiddenTests"):
+    steps = ("ClearSolutions", "LockCells", "ClearOutput", "ClearHiddenTests", "ComputeChecksums")
+    for step in steps:
         theirs, resources = getattr(preprocessors, step)().preprocess(theirs, resources)
     ours = [cell for cell in release.cells if not cell.id.endswith("-target")]
     assert [cell.source for cell in ours] == [cell.source for cell in theirs.cells]
     for mine, other in zip(ours, theirs.cells, strict=True):
         assert mine.metadata == other.metadata
+
+
+def test_validate_notices_a_test_that_was_changed(release) -> None:
+    validator = pytest.importorskip("nbgrader.validator").Validator()
+    changed = nbformat.from_dict(release)
+    assert validator._get_changed_cells(changed) == []
+    tests = [cell for cell in changed.cells if role(cell).get("locked")]
+    for cell in tests:
+        cell.source += "\nassert True"
+    assert validator._get_changed_cells(changed) == tests != []
 
 
 def test_nbgrader_accepts_the_sources(name) -> None:
@@ -383,6 +394,46 @@ def test_hidden_tests_accept_the_solution_and_no_mistake(name, source, always_pa
         with pytest.raises((AssertionError, IndexError, RuntimeError)):
             exec(test, space)
         exec(answer, space)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "old", "new", "said"),
+    [
+        ("4_interpretable_layer", "MaskedLayer", "0.05 * icnn", "0.0 * icnn", "below 0"),
+        ("4_interpretable_layer", "MaskedLayer", "0.05 * icnn", "-0.05 * icnn", "below 0"),
+        (
+            *(
+                "4_interpretable_layer",
+                "MaskedLayer",
+                "loss(self.maps",
+                "loss(masked_maps(self.maps)",
+            ),
+            "take the maps before it",
+        ),
+        (
+            "4_interpretable_layer",
+            "MaskedLayer",
+            "scale=floor",
+            "scale=floor * 0 + 1",
+            "not scaled",
+        ),
+        ("6_analysing", "worst_filter", "nan_to_num(9.0)", "nan_to_num(-9.0)", "it is dead now"),
+    ],
+)
+def test_the_likeliest_mistakes_are_told(name, task, old, new, said, always_passes) -> None:
+    source = read(tool.SOURCE, name)
+    cells, space = graded(source), set_up(source)
+    assert old in cells[task].source
+    exec(cells[task].source.replace(old, new), space)
+    with pytest.raises(AssertionError, match=said):
+        exec(cells[f"test_{task}"].source, space)
+
+
+def test_no_formula_breaks_a_table(source) -> None:
+    for cell in source.cells:
+        for line in cell.source.splitlines() if cell.cell_type == "markdown" else ():
+            if line.startswith("|"):
+                assert not [f for f in re.findall(r"\$([^$]+)\$", line) if "|" in f], line
 
 
 def test_an_untouched_release_earns_nothing(name, release) -> None:

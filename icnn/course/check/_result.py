@@ -17,7 +17,7 @@ class Result:
         task: the name of the exercise, such as "part_templates".
         status: "passed", "failed" or "not attempted".
         message: what is wrong, and what was expected.
-        hint: after a failure, the next hint of the ladder: a nudge, the idea, almost the code.
+        hint: after a failure, the next hint of the ladder: a nudge, the idea, how to see more.
     """
 
     task: str

@@ -31,6 +31,13 @@ from icnn.course.check._values import Unreadable, Values, close, differs, dtype_
 UNFINISHED = (
     "Nothing to check yet. Write your answer where the function stops, then run this again."
 )
+AUTOGRAD = "autograd"
+DERIVING = (
+    "torch.autograd",
+    "torch.autograd.functional",
+    "torch._functorch.apis",
+    "torch._functorch.eager_transforms",
+)
 _failures: Counter[str] = Counter()  # how often each task has failed in a row
 
 
@@ -77,6 +84,7 @@ class Task:
         mistakes: (wrong function, what to tell somebody whose results are the same).
         hints: a nudge, the idea, almost the code.
         own: icnn's functions that would be the answer.
+        by_hand: whether the task is to derive what autograd would give.
         same_dtype: whether the task fixes the dtype; if not, more digits than asked for are fine.
         look: optional, (got, wanted, case) → what is wrong, in words, or None.
     """
@@ -89,6 +97,7 @@ class Task:
     mistakes: tuple[tuple[Callable, str], ...]
     hints: tuple[str, str, str]
     own: tuple[str, ...]
+    by_hand: bool = False
     same_dtype: bool = False
     look: Callable[[list[Tensor], list[Tensor], Case], str | None] | None = None
 
@@ -115,7 +124,11 @@ class Task:
             count = len(self.cases) + len(self.edges)
             return Result(self.name, PASSED, f"Your function is right in all {count} cases.")
         _failures[self.name] += 1
-        hint = self.hints[min(_failures[self.name], len(self.hints)) - 1]
+        count = _failures[self.name]
+        more = (
+            f"the next hint is almost the code; if you want it: print(check.{self.name}.hints[2])"
+        )
+        hint = self.hints[count - 1] if count < 3 else more
         return Result(self.name, FAILED, _sentence(problem), hint)
 
 
@@ -132,6 +145,7 @@ class _Trial:
     error: BaseException | None = None
     changed: str | None = None  # an argument that was changed in place
     borrowed: str | None = None  # icnn's own function that did the work
+    derived: bool = False  # whether autograd did
 
     def agrees(self, other: _Trial) -> bool:
         """The same results, or stopped by the same kind of error."""
@@ -176,7 +190,8 @@ def _try(task: Task, function: Callable, case: Case) -> _Trial:
         if _says_unfinished(error):
             raise _Unfinished from None
         trial.error = error
-    trial.borrowed = seen[0] if seen else None
+    trial.derived = AUTOGRAD in seen
+    trial.borrowed = next((name for name in seen if name != AUTOGRAD), None)
     names = inspect.signature(task.reference).parameters
     given = {**dict(zip(names, case.args, strict=False)), **case.options}
     for (name, before), after in zip(given.items(), (*args, *options.values()), strict=True):
@@ -214,6 +229,8 @@ def _misfit(task: Task, answer: Callable) -> str | None:
 def _hard_problem(task: Task, trial: _Trial) -> str | None:
     if trial.borrowed:
         return f"that is icnn's own {trial.borrowed} at work. It is right; now write it yourself"
+    if trial.derived and task.by_hand:
+        return "that is autograd at work. The gradient is to be derived: write its formula"
     if trial.changed:
         return (
             f"your function changes its argument {trial.changed} in place. Whoever called it still "
@@ -225,13 +242,15 @@ def _hard_problem(task: Task, trial: _Trial) -> str | None:
 
 @contextmanager
 def _watching(names: tuple[str, ...]) -> Iterator[list[str]]:
-    """Notes which of icnn's functions of these names run meanwhile, however they are reached."""
+    """Notes which of icnn's functions of these names run meanwhile, and whether autograd does."""
     seen: list[str] = []
 
     def watch(frame, event, _argument) -> None:
         name = frame.f_code.co_qualname
         if event == "call" and name in names and _module(frame).startswith("icnn."):
             seen.append(name)
+        elif event == "call" and _module(frame) in DERIVING:
+            seen.append(AUTOGRAD)
 
     before = sys.getprofile()
     sys.setprofile(watch)

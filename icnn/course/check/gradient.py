@@ -10,7 +10,13 @@ from torch import Tensor
 
 import icnn
 from icnn.course.check._runner import Case, Task, gradient, number, random
-from icnn.course.check.information import THIRDS, WORKED_SCORES, distribution, scores
+from icnn.course.check.information import (
+    LARGE,
+    THIRDS,
+    WORKED_SCORES,
+    distribution,
+    scores,
+)
 
 # --- the filter loss -----------------------------------------------------------------------------
 
@@ -186,14 +192,6 @@ filter_loss = Task(
 # --- its exact gradient --------------------------------------------------------------------------
 
 
-def _by_autograd(fitness, prior):
-    """∂ΣMI/∂fitness, from the readable reference."""
-    fitness = fitness.detach().requires_grad_()
-    with torch.enable_grad():
-        total = icnn.mutual_information(fitness, prior).sum()
-    return torch.autograd.grad(total, fitness)[0]
-
-
 def _slope(
     fitness,
     prior,
@@ -222,7 +220,7 @@ def _look_at_slope(got: list[Tensor], want: list[Tensor], case: Case) -> str | N
 score_gradient = Task(
     signature="score_gradient(fitness, prior)",
     outputs={"the gradient": "(N, C, T)"},
-    reference=_by_autograd,
+    reference=_slope,
     cases=(
         Case(
             "four images, two filters and five templates",
@@ -239,6 +237,7 @@ score_gradient = Task(
             "a batch of one image, where nothing can be gained",
             (scores(1, 2, 5, seed=25), distribution(5, seed=26)),
         ),
+        LARGE,
         Case(
             "fitnesses in float32",
             (scores(4, 3, 5, seed=21).float(), distribution(5, seed=22, dtype=torch.float32)),
@@ -247,8 +246,8 @@ score_gradient = Task(
     mistakes=(
         (
             partial(_slope, typical=lambda p, surprise, prior: 0),
-            "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, as in yours, Z_T and p(x) are "
-            "frozen",
+            "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, as in yours, Z_T is frozen: no "
+            "image loses what another one gains",
         ),
         (
             partial(_slope, typical=lambda p, surprise, prior: surprise.mean(0)),
@@ -315,6 +314,7 @@ score_gradient = Task(
         "return prior * p * (ell - (...).sum(0, keepdim=True)).",
     ),
     own=("_information", "filter_loss"),
+    by_hand=True,
     look=_look_at_slope,
 )
 
@@ -468,7 +468,7 @@ paper_gradient = Task(
         ),
         (
             _all_frozen,
-            "equation 4 keeps one template for each map; yours freezes Z_T and p(x), but adds up "
+            "equation 4 keeps one template for each map; yours freezes Z_T as well, but adds up "
             "all templates",
         ),
     ),

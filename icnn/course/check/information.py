@@ -162,7 +162,9 @@ def _look_at_information(got: list[Tensor], want: list[Tensor], case: Case) -> s
 
 WORKED_SCORES = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]], dtype=torch.float64)[:, None]
 THIRDS = torch.full((3,), 1 / 3, dtype=torch.float64)
-OVERFLOW = "fitnesses of 1000, where exp overflows (log_softmax and logsumexp do not)"
+# One rule in all sets: a function that is handed fitnesses must bear large ones.
+OVERFLOW = "fitnesses of 1000, where exp overflows (softmax, log_softmax and logsumexp do not)"
+LARGE = Case(OVERFLOW, (1000 + scores(4, 2, 5, seed=19), distribution(5, seed=20)))
 
 mutual_information = Task(
     signature="mutual_information(fitness, prior)",
@@ -338,6 +340,53 @@ def _terms(
     return finish(first, whether(some, none, x), where(spots, some, x))
 
 
+def _where(weight, given):
+    """“Where” with another weight of an image, and given something else."""
+
+    def where(spots, some, x):
+        p = spots - given(some, x)[..., None]
+        return -(weight(some, x)[..., None] * p.exp() * p).sum((0, 2))
+
+    return where
+
+
+COUNTS = "in “where” each image should count with p(T⁺, x); "
+# How much an image counts, the logarithm of what is divided by, and what to say.
+WRONG_WHERE = (
+    (
+        lambda some, x: some.exp() * 0 + 1 / len(some),
+        lambda some, x: some,
+        f"{COUNTS}yours is the plain mean over the images",
+    ),
+    (
+        lambda some, x: x.exp(),
+        lambda some, x: some,
+        f"{COUNTS}yours counts with p(x), also where there is no part",
+    ),
+    (
+        lambda some, x: (some - x).exp(),
+        lambda some, x: some,
+        f"{COUNTS}yours counts with p(T⁺|x): the factor p(x) is missing",
+    ),
+    (
+        lambda some, x: some.exp() * 0 + 1,
+        lambda some, x: some * 0,
+        "“where” is asked given the map and that the part is there: p(T_μ, x) should be divided by "
+        "p(T⁺, x), so that it sums to 1 over the places; yours is not divided",
+    ),
+    (
+        lambda some, x: some.exp(),
+        lambda some, x: x,
+        "“where” is asked given that the part is there: p(T_μ|x) should be divided by p(T⁺|x), so "
+        "that it sums to 1 over the places; yours sums to less",
+    ),
+    (
+        lambda some, x: some.exp() * 0 + 1,
+        lambda some, x: x,
+        f"{COUNTS}and p(T_μ|x) be divided by p(T⁺|x); in yours both are missing",
+    ),
+)
+
 entropy_terms = Task(
     signature="entropy_terms(fitness, prior)",
     outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
@@ -362,6 +411,7 @@ entropy_terms = Task(
             "maps of one unit, where there is nothing to be unsure of",
             (scores(4, 2, 2, seed=17), distribution(2, seed=18)),
         ),
+        LARGE,
         Case(
             "fitnesses in float32",
             (scores(4, 3, 5, seed=11).float(), distribution(5, seed=12, dtype=torch.float32)),
@@ -419,6 +469,10 @@ entropy_terms = Task(
             ),
             "in “where” each image should count with p(T⁺, x); in yours all images count alike",
         ),
+        *(
+            (partial(_terms, where=_where(weight, given)), text)
+            for weight, given, text in WRONG_WHERE
+        ),
         (
             partial(
                 _terms,
@@ -427,6 +481,15 @@ entropy_terms = Task(
                 ),
             ),
             "in “whether” each image should count with p(x); in yours all images count alike",
+        ),
+        (
+            partial(
+                _terms,
+                whether=lambda some, none, x: (
+                    -((some - x).exp() * (some - x) + (none - x).exp() * (none - x)).mean(0)
+                ),
+            ),
+            "in “whether” each image should count with p(x); yours is the plain mean",
         ),
         (
             partial(_terms, whether=lambda some, none, x: -(some.exp() * (some - x)).sum(0)),

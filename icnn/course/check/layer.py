@@ -106,6 +106,10 @@ masked_maps = Task(
             "β should go to the mask; yours is the same for every β",
         ),
         (
+            partial(_masked_maps, mask=lambda x, beta: x == x.amax((2, 3), keepdim=True)),
+            "the neighbourhood of the peak should pass as well; yours keeps the peak alone",
+        ),
+        (
             partial(_masked_maps, mask=_shared_mask),
             "each map should get its own mask; in yours all filters of an image share one",
         ),

@@ -381,6 +381,12 @@ def _variance(values: Tensor) -> Tensor:
     return values.var(0).sum()
 
 
+def _correlation(pair: Tensor) -> Tensor:
+    """Of points and landmarks, (m, 2, 2) with the pair last: over rows and columns together."""
+    point, landmark = (pair - pair.mean(0)).unbind(-1)
+    return (point * landmark).sum() / (point.norm() * landmark.norm())
+
+
 def _tracking(
     points,
     scores,
@@ -389,6 +395,7 @@ def _tracking(
     top=100,
     choose=top_images,
     variance=_variance,
+    whole=None,
     value=lambda rest, moves, still: torch.nan if still else 1 - rest / moves,
     compare=lambda point, landmark: (point - landmark, landmark),
     finish=lambda table: table,
@@ -398,9 +405,9 @@ def _tracking(
         for k in range(landmarks.shape[1]):
             images = choose(scores[:, f], ~landmarks[:, k, 0].isnan(), top)
             point, landmark = points[images, f], landmarks[images, k]
-            rest, whole = compare(point, landmark)
+            rest, moving = compare(point, landmark)
             still = bool((landmark == landmark[:1]).all())
-            table[f, k] = value(variance(rest), variance(whole), still)
+            table[f, k] = value(variance(rest), (whole or variance)(moving), still)
     return finish(table)
 
 
@@ -504,6 +511,60 @@ part_tracking = Task(
         (
             partial(_tracking, variance=lambda values: values.var()),
             "rows and columns have a mean each; yours takes one variance over both together",
+        ),
+        (
+            partial(_tracking, variance=lambda v: (v**2).mean(0).sum(), whole=_variance),
+            "the variance of point − landmark is measured from its mean, so that a fixed offset "
+            "does no harm; yours is the mean squared distance",
+        ),
+        (
+            partial(_tracking, variance=lambda values: values.std(0).sum()),
+            "variances are added over rows and columns; yours adds standard deviations",
+        ),
+        (
+            partial(_tracking, variance=lambda values: values.var(0).prod()),
+            "the variances of rows and columns should be added; yours are multiplied",
+        ),
+        (
+            partial(
+                _tracking,
+                variance=lambda values: values.var(0),
+                value=lambda rest, moves, still: (1 - rest / moves).mean(),
+            ),
+            "first add rows and columns, then divide; yours is the mean of two trackings, one of "
+            "the rows and one of the columns",
+        ),
+        (
+            partial(
+                _tracking,
+                compare=lambda point, landmark: (
+                    (point - landmark).norm(dim=1, keepdim=True),
+                    landmark.norm(dim=1, keepdim=True),
+                ),
+            ),
+            "the variances are those of vectors, rows plus columns; yours are those of lengths",
+        ),
+        (
+            partial(
+                _tracking,
+                compare=lambda point, landmark: (torch.stack([point, landmark], -1),) * 2,
+                variance=lambda pair: _correlation(pair) ** 2,
+                whole=lambda pair: 1.0,
+                value=lambda square, one, still: square,
+            ),
+            "tracking is 1 − Var(point − landmark)/Var(landmark); yours is a squared correlation, "
+            "which forgives a wrong scale",
+        ),
+        (
+            partial(
+                _tracking,
+                compare=lambda point, landmark: (torch.stack([point, landmark], -1),) * 2,
+                variance=lambda pair: _correlation(pair),
+                whole=lambda pair: 1.0,
+                value=lambda correlation, one, still: correlation,
+            ),
+            "tracking is 1 − Var(point − landmark)/Var(landmark); yours is a correlation, which "
+            "forgives a wrong scale",
         ),
         *((partial(_tracking, choose=choose), text) for choose, text in WRONG_IMAGES),
         (_with_shared_order(_tracking), SHARED_ORDER),

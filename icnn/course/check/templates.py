@@ -136,6 +136,11 @@ part_templates = Task(
             "β should decide how fast a template falls; yours are the same for every β",
         ),
         (
+            lambda n, beta=4.0, tau=None: _templates(n, beta=1.0, tau=tau),
+            "the distance should be multiplied by β, so that a template falls faster; in yours "
+            "there is no β",
+        ),
+        (
             lambda n, beta=4.0, tau=None: _templates(n, beta=beta),
             "a given τ should be the height of the peak; yours is 0.5/n² whatever τ is",
         ),
@@ -344,6 +349,7 @@ part_mask = Task(
         Case("a batch of 4×4 maps and β = 2", (random(2, 3, 4, 4),), {"beta": 2.0}),
         Case("four 5×5 maps and the usual β", (random(4, 5, 5, seed=1),)),
         Case("one 3×3 map and β = 1", (WORKED_MAP,), {"beta": 1.0}),
+        Case("a 5×5 map and β = 0.5", (random(5, 5, seed=6),), {"beta": 0.5}),
         Case("four 7×7 maps and β = 3", (random(2, 2, 7, 7, seed=2),), {"beta": 3.0}),
     ),
     edges=(
@@ -390,8 +396,18 @@ part_mask = Task(
             "the mask should fall with the distance from the peak; yours is 1 or 0 only",
         ),
         (
+            partial(_mask, shape=lambda d, n, beta: (d == 0).to(d.dtype)),
+            "the mask should fall step by step with the distance from the peak; yours is 1 at the "
+            "peak and 0 at once beside it",
+        ),
+        (
             lambda x, beta=4.0: _mask(x),
             "β should decide how fast the mask falls; yours is the same for every β",
+        ),
+        (
+            lambda x, beta=4.0: _mask(x, beta=1.0),
+            "the distance should be multiplied by β, so that the mask falls faster; in yours there "
+            "is no β",
         ),
         (
             partial(_mask, distance=lambda a, b: (a**2 + b**2).sqrt()),

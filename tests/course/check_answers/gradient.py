@@ -232,7 +232,15 @@ def by_the_jacobian(fitness, prior):
     return torch.einsum("abct,act->bct", jacobian, outer)
 
 
-@wrong("score_gradient", "are frozen")
+@wrong("score_gradient", "the gradient is to be derived")
+def by_autograd(fitness, prior):
+    fitness = fitness.clone().requires_grad_()
+    given = fitness.softmax(0)
+    total = (prior * given * (given / (prior * given).sum(-1, keepdim=True)).log()).sum()
+    return torch.autograd.grad(total, fitness)[0]
+
+
+@wrong("score_gradient", "Z_T is frozen")
 def nothing_taken_off(fitness, prior):
     p = fitness.softmax(0)
     return prior * p * (p / (p @ prior)[..., None]).log()

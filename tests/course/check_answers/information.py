@@ -10,6 +10,37 @@ from torch.distributions import Categorical
 
 from check_answers.registry import right, wrong
 
+# --- more of equation 5: what stands for the weight and the probability in its last term ---------
+
+
+def _equation_5(where):
+    def terms(fitness, prior):
+        table = prior * fitness.softmax(0)
+        some, x = table[..., :-1].sum(-1, keepdim=True), table.sum(-1, keepdim=True)
+        first = -(prior * prior.log()).sum().expand(fitness.shape[1])
+        pairs = torch.cat([some, table[..., -1:]], -1)
+        return first, -(pairs * (pairs / x).log()).sum((0, 2)), where(table[..., :-1], some, x)
+
+    return terms
+
+
+def _entropy(p):
+    return -(p * p.log()).sum(-1)
+
+
+for _phrase, _where in {
+    "the plain mean over the images": lambda spots, some, x: _entropy(spots / some).mean(0),
+    "yours counts with p(x)": lambda spots, some, x: (x[..., 0] * _entropy(spots / some)).sum(0),
+    "yours counts with p(T⁺|x)": lambda spots, some, x: (
+        (some / x)[..., 0] * _entropy(spots / some)
+    ).sum(0),
+    "yours is not divided": lambda spots, some, x: _entropy(spots).sum(0),
+    "yours sums to less": lambda spots, some, x: (some[..., 0] * _entropy(spots / x)).sum(0),
+    "both are missing": lambda spots, some, x: _entropy(spots / x).sum(0),
+}.items():
+    wrong("entropy_terms", _phrase)(_equation_5(_where))
+
+
 # --- fitness -------------------------------------------------------------------------------------
 
 

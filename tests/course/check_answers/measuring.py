@@ -458,3 +458,36 @@ def top_first(points, scores, landmarks, *, top=100):
             if len(some) > 1 and bool((m != m[0]).any()):
                 table[c, k] = 1 - (p - m).var(0).sum() / m.var(0).sum()
     return table
+
+
+def _tracked(measure):
+    """Tracking by any formula for the points and landmarks of the right images, (m, 2) each."""
+
+    def tracking(points, scores, landmarks, *, top=100):
+        table = points.new_full((points.shape[1], landmarks.shape[1]), torch.nan)
+        for c in range(points.shape[1]):
+            for k in range(landmarks.shape[1]):
+                rows = _best(scores[:, c], landmarks[:, k], top)
+                table[c, k] = measure(points[rows, c], landmarks[rows, k])
+        return table
+
+    return tracking
+
+
+for _phrase, _measure in {
+    "yours is the mean squared distance": lambda p, m: (
+        1 - ((p - m) ** 2).mean(0).sum() / m.var(0).sum()
+    ),
+    "adds standard deviations": lambda p, m: 1 - (p - m).std(0).sum() / m.std(0).sum(),
+    "yours are multiplied": lambda p, m: 1 - (p - m).var(0).prod() / m.var(0).prod(),
+    "the mean of two trackings": lambda p, m: (1 - (p - m).var(0) / m.var(0)).mean(),
+    "yours are those of lengths": lambda p, m: 1 - (p - m).norm(dim=1).var() / m.norm(dim=1).var(),
+    "a squared correlation": lambda p, m: _correlation(p, m) ** 2,
+    "yours is a correlation": lambda p, m: _correlation(p, m),
+}.items():
+    wrong("part_tracking", _phrase)(_tracked(_measure))
+
+
+def _correlation(p, m):
+    p, m = p - p.mean(0), m - m.mean(0)
+    return (p * m).sum() / (p.square().sum() * m.square().sum()).sqrt()

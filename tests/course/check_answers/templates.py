@@ -415,3 +415,19 @@ def global_argmax(x, *, beta=4.0):
 @wrong("part_mask", "should be 1 at its peak; yours is 0.8")
 def too_low(x, *, beta=4.0):
     return mask_with_coordinates(x, beta=beta) * 0.8
+
+
+@wrong("part_mask", "0 at once beside it")
+def peak_alone(x, *, beta=4.0):
+    n = x.shape[-1]
+    return torch.nn.functional.one_hot(x.flatten(-2).argmax(-1), n * n).view(x.shape).to(x.dtype)
+
+
+@wrong("part_mask", "there is no β")
+def mask_without_beta(x, *, beta=4.0):
+    return mask_with_coordinates(x, beta=1.0)
+
+
+@wrong("part_templates", "there is no β")
+def templates_without_beta(n, *, beta=4.0, tau=None):
+    return four_loops(n, beta=1.0, tau=tau)
