@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
+from queue import Empty
 
 import matplotlib
+import nbval.plugin
 import pytest
 
 ROOT = Path(__file__).resolve().parent
@@ -31,6 +34,39 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(4, os.cpu_count() or 1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist chooses for itself
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """All cells of a notebook go to one process, however many there are: they share a kernel."""
+    if getattr(config.option, "numprocesses", None) or getattr(config.option, "distload", False):
+        config.option.dist, config.option.distload = "loadfile", False
+
+
+class Kernel(nbval.plugin.RunningKernel):
+    """The kernel of a notebook, as nbval has it, but that it has died is noticed within seconds."""
+
+    def get_message(self, stream: str, timeout: float | None = None) -> dict:
+        """The next message; RuntimeError if none can come any more."""
+        until = time.monotonic() + (float("inf") if timeout is None else timeout)
+        while True:
+            try:
+                return super().get_message(stream, min(1, max(0, until - time.monotonic())))
+            except Empty:
+                if not self.is_alive():
+                    raise RuntimeError("the kernel died while it ran this cell") from None
+                if time.monotonic() >= until:
+                    raise
+
+
+nbval.plugin.RunningKernel = Kernel
+
+
+@pytest.hookimpl(trylast=True)  # when the notebook has a kernel
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A cell behind one that ended its kernel is not run; nbval does so behind one that hangs."""
+    if isinstance(item, nbval.plugin.IPyNbCell) and not item.parent.kernel.is_alive():
+        pytest.xfail("the kernel of this notebook has ended")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """One table: what ran, what passed, how long it took, and why anything was skipped."""
     seconds, outcomes = defaultdict(float), defaultdict(Counter)
@@ -47,13 +83,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     write = terminalreporter.write_line
     terminalreporter.section("summary")
     for title, files in (("lesson (its cells)", lessons), ("tests", tests)):
-        write(f"{title:<34}{'passed':>8}{'failed':>8}{'skipped':>8}{'seconds':>9}")
+        write(f"{title:<34}{'passed':>8}{'failed':>8}{'skipped':>8}{'not run':>8}{'seconds':>9}")
         for file in files:
             name, count = Path(file).stem, outcomes[file]
             late = seconds[file] > SECONDS_ALLOWED[name] and title.startswith("lesson")
             write(
                 f"  {name:<32}{count['passed']:>8}{count['failed'] + count['error']:>8}"
-                f"{count['skipped']:>8}{seconds[file]:>9.1f}"
+                f"{count['skipped']:>8}{count['xfailed']:>8}{seconds[file]:>9.1f}"
                 + (f"  longer than {SECONDS_ALLOWED[name]} s" if late else "")
             )
     reports = [report for kind in terminalreporter.stats.values() for report in kind]
