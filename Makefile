@@ -80,8 +80,8 @@ release: environment ## write the student versions and enter the sets into the g
 	$(VENV_PYTHON) classroom/grade.py release $(ARGS)
 
 grade: environment ## grade what students handed in (SUBMISSIONS=folder)
-	@test -n "$(SUBMISSIONS)" || { echo "Which folder? make grade SUBMISSIONS=folder"; exit 1; }
-	$(VENV_PYTHON) classroom/grade.py grade "$(SUBMISSIONS)" $(ARGS)
+	@test -n "$$SUBMISSIONS" || { echo "Which folder? make grade SUBMISSIONS=folder"; exit 1; }
+	$(VENV_PYTHON) classroom/grade.py grade "$$SUBMISSIONS" $(ARGS)
 
 feedback: environment ## write a page for each graded submission, and the table of grades
 	$(VENV_PYTHON) classroom/grade.py feedback $(ARGS)

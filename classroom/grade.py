@@ -13,6 +13,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -33,6 +34,7 @@ COLUMNS = (
 
 def main() -> None:
     """Do what the command line says."""
+    sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what cannot be shown
     arguments = read_arguments()
     try:
         from grading.book import Book
@@ -48,7 +50,7 @@ def main() -> None:
 def read_arguments() -> argparse.Namespace:
     """The command line."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--course", type=Path, help="folder of the course; default: grading/")
+    common.add_argument("--course", type=folder, help="folder of the course; default: grading/")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     steps = parser.add_subparsers(dest="step", required=True)
     kinds = {
@@ -59,7 +61,7 @@ def read_arguments() -> argparse.Namespace:
     parsers = {step: steps.add_parser(step, help=kinds[step], parents=[common]) for step in kinds}
     grading = parsers["grade"]
     limits, cores = Limits(), len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    grading.add_argument("submissions", type=Path)
+    grading.add_argument("submissions", type=folder)
     grading.add_argument("--set", choices=SETS, help="all notebooks are of this set")
     grading.add_argument("--again", action="store_true", help="also what is graded already")
     grading.add_argument("--jobs", type=int, default=min(4, cores), help="how many at a time")
@@ -74,6 +76,11 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def folder(text: str) -> Path:
+    """A folder; in `NAME=~/folder` some shells leave the ~ as it is."""
+    return Path(text).expanduser()
+
+
 def release(book, _arguments) -> None:
     """Write the student versions from the sources, and enter the sets into the gradebook."""
     make_exercises.make(make_exercises.SOURCE, make_exercises.RELEASE)
@@ -86,15 +93,23 @@ def feedback(book, _arguments) -> None:
     """Write all pages again, with the points that were given by hand, and the table."""
     from grading.book import write_notebook
 
-    for student, name in book.graded():
-        path = book.path("autograded", student, name)
-        notebook = nbformat.read(path, as_version=4)
-        notes = notebook.metadata.grading.warnings
-        notebook.cells[0] = report(notes, book.points(student, name))
-        write_notebook(path, notebook)
-        book.feedback(student, name)
+    graded, difficult, failed = book.graded(), [], []
+    for student, name in graded:
+        try:
+            path = book.path("autograded", student, name)
+            notebook = nbformat.read(path, as_version=4)
+            notes = notebook.metadata.grading.warnings
+            notebook.cells[0] = report(notes, book.points(student, name))
+            write_notebook(path, notebook)
+            difficult += [f"{student}, {name}: {d}" for d in book.feedback(student, name, notebook)]
+        except Exception as error:  # nobody else goes without a page
+            failed.append(f"{student}, {name}: {error!r}")
     table(book)
-    print(f"The pages are in {book.root / 'feedback'}")
+    print(f"{len(graded) - len(failed)} of {len(graded)} pages are in {book.root / 'feedback'}")
+    for title, lines in (("shown as plain text", difficult), ("NO PAGE", failed)):
+        for line in lines:
+            print(f"  {title}: {line}")
+    sys.exit(bool(failed))
 
 
 def grade(book, arguments) -> None:
@@ -102,7 +117,8 @@ def grade(book, arguments) -> None:
     from grading.collect import collect
 
     if not arguments.submissions.is_dir():
-        sys.exit(f"{arguments.submissions} is no folder; make grade SUBMISSIONS=folder")
+        packed = " Unpack it first." if arguments.submissions.is_file() else ""
+        sys.exit(f"{arguments.submissions} is no folder.{packed} make grade SUBMISSIONS=folder")
     limits = Limits(arguments.seconds, arguments.total, arguments.memory, arguments.output)
     root = make_exercises.ROOT
     solutions = [make_exercises.SOURCE, root / "tests", root / ".git"]
@@ -251,10 +267,11 @@ def table(book) -> None:
                 "look_at": "; ".join(noted.get("look_at", [])),
             }
         )
-    with (book.root / "grades.csv").open("w", newline="", encoding="utf-8-sig") as file:
+    path = book.root / "grades.csv"
+    with path.open("w", newline="", encoding="utf-8-sig", errors="replace") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
     print(f"{'student':<30} {'set':<24} {'tests':>7} {'by hand':>8}  warnings")
     for row in rows:
         hand = "to do" if row["to_do"] else f"{row['manual']:g}/{row['manual_max']:g}"
@@ -263,6 +280,13 @@ def table(book) -> None:
         if row["look_at"]:
             print(f"{'':<30} look at: {row['look_at']}")
     print(f"The table is in {book.root / 'grades.csv'}")
+
+
+def inert(value: object) -> object:
+    """A cell of a table; text that a spreadsheet would run as a formula gets a ' before it."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(^|[;\t\r\n])(?=\s*[=+@＝＋＠\-－−|%]|[\t\r\n])", r"\1'", value)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,16 @@ import warnings
 from pathlib import Path
 
 import nbformat
-from jinja2 import pass_context
-from nbconvert import HTMLExporter
-from nbconvert.filters import clean_html
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Comment, Grade, Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import SaveAutoGrades
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config, PyFileConfigLoader
+
+from grading.mend import role
+from grading.page import page
 
 # About how nbgrader uses its database; nothing that a teacher could do.
 warnings.filterwarnings("ignore", category=SAWarning)
@@ -33,22 +33,12 @@ SOURCE = ROOT / "notebooks" / "exercises" / "source"
 RELEASE = ROOT / "notebooks" / "exercises" / "release"
 
 
-class SafeExporter(HTMLExporter):
-    """For pages: nbgrader's template forgets to clean what students wrote between the cells."""
-
-    @pass_context
-    def markdown2html(self, context, source: str) -> str:
-        """Markdown as html that runs nothing."""
-        return clean_html(super().markdown2html(context, source))
-
-
 class Book:
     """One course."""
 
     def __init__(self, course: Path | None = None) -> None:
         """`course`: its folder; None is the one of nbgrader_config.py."""
         config = self.settings()
-        config.GenerateFeedback.exporter_class = SafeExporter
         if course:
             config.CourseDirectory.root = str(course.resolve())
         # nbgrader calls a program (alembic) that lies beside this Python.
@@ -76,6 +66,8 @@ class Book:
             return
         source.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ours, source)
+        if self.knows(name):
+            self.make_room(name)
         result = self.api.generate_assignment(name)
         if not result["success"]:
             source.unlink()
@@ -86,6 +78,36 @@ class Book:
         release = self.path("release", ".", name)
         release.unlink()
         shutil.copyfile(RELEASE / f"{name}.ipynb", release)
+
+    def make_room(self, name: str) -> None:
+        """Let submissions that were graded have the cells that the set has now.
+
+        Nbgrader refuses to add or remove cells of a set that has submissions.
+        """
+        source = nbformat.read(SOURCE / f"{name}.ipynb", as_version=4)
+        cells = {c.metadata.nbgrader.grade_id: c for c in source.cells if role(c)}
+        with Gradebook(self.url) as book:
+            notebook = book.find_notebook(name, name)
+            for old in [*notebook.grade_cells, *notebook.solution_cells, *notebook.source_cells]:
+                if old.name not in cells:
+                    for entry in [*getattr(old, "grades", []), *getattr(old, "comments", [])]:
+                        book.db.delete(entry)
+                    book.db.delete(old)
+            book.db.commit()
+            for new, cell in cells.items():
+                mark = cell.metadata.nbgrader
+                book.update_or_create_source_cell(new, name, name, cell_type=cell.cell_type)
+                if mark.grade:
+                    most = {"max_score": mark.points, "cell_type": cell.cell_type}
+                    graded = book.update_or_create_grade_cell(new, name, name, **most)
+                if mark.solution:
+                    solved = book.update_or_create_solution_cell(new, name, name)
+                for submission in notebook.submissions:
+                    if mark.grade and new not in [grade.name for grade in submission.grades]:
+                        book.db.add(Grade(cell_id=graded.id, notebook=submission))
+                    if mark.solution and new not in [c.name for c in submission.comments]:
+                        book.db.add(Comment(cell_id=solved.id, notebook=submission))
+            book.db.commit()
 
     def knows(self, name: str) -> bool:
         """Whether a set is in the gradebook."""
@@ -142,11 +164,20 @@ class Book:
         found = [(path.parts[-3], path.parts[-2]) for path in paths if path.stem == path.parts[-2]]
         return sorted(found, key=lambda pair: pair[::-1])
 
-    def feedback(self, student: str, name: str) -> None:
-        """Write the page that a student gets."""
-        result = self.api.generate_feedback(name, student, force=True)
-        if not result["success"]:
-            raise RuntimeError(result.get("log") or result["error"])
+    def feedback(self, student: str, name: str, notebook: NotebookNode) -> list[str]:
+        """Write the page that a student gets; returns what of it was difficult."""
+        with Gradebook(self.url) as book:
+            found = book.find_submission_notebook(name, name, student)
+            comments = {comment.name: comment.comment for comment in found.comments}
+            scores = {g.name: (g.score, g.max_score, g.needs_manual_grade) for g in found.grades}
+        for cell in notebook.cells:
+            if mark := cell.metadata.get("nbgrader"):
+                mark["comment"] = comments.get(mark.grade_id)
+                if mark.grade:
+                    mark["score"], mark["points"], mark["to_do"] = scores[mark.grade_id]
+        html, difficult = page(notebook, student=student, name=name)
+        write(self.path("feedback", student, name, ".html"), html.encode("utf-8", "replace"))
+        return difficult
 
 
 def write_notebook(path: Path, notebook: NotebookNode) -> None:

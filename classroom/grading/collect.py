@@ -1,7 +1,8 @@
 """Find what was handed in, by whom, and for which set, in folders as they are downloaded.
 
-Understood are `student/set/notebook.ipynb` (nbgrader), `student/notebook.ipynb`, and
-`student.ipynb`. Names may have spaces and any letters.
+A student is a folder or a file: `student/set/notebook.ipynb` (nbgrader), `student/notebook.ipynb`,
+`student.ipynb`, with folders of sets or of groups around them, and with what Moodle, Canvas and
+Blackboard add to names. Names may have spaces and any letters.
 """
 
 from __future__ import annotations
@@ -15,6 +16,18 @@ from pathlib import Path
 
 # Only what nbgrader's web pages and file names can both carry.
 FORBIDDEN = re.compile(r"[^\w .,@()+'=&-]")
+PLATFORMS = [  # the number is not the student's: it is another one for each set, or each file
+    re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<rest>.*)"),  # Moodle
+    re.compile(r"(?P<name>.+?)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<rest>.+\.ipynb.*)"),  # Canvas
+    re.compile(r".+_(?P<id>(?P<name>[^_]+))_attempt_[\d-]+_?(?P<rest>.*)"),  # Blackboard
+]
+# What people call versions; such a name is nobody's.
+VERSION = re.compile(
+    r"[\W_\d]*((untitled|copy|of|new|old|final|draft|version|v|try|attempt|earlier|solution|answer"
+    r"|notebook|submission|exercise|homework|hw|set|week|my)s?[\W_\d]*)*",
+    re.I,
+)
+PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz")
 
 
 @dataclass
@@ -37,41 +50,60 @@ class Found:
 
 def collect(folder: Path, sets: dict[str, set[str]], only: str | None = None) -> Found:
     """Find submissions; `sets`: name → the functions that it asks for; `only`: all are of this."""
+    files = [path for path in sorted(folder.rglob("*")) if is_visible(path, folder)]
+    packed = [path for path in files if path.suffix.lower() in PACKED]
+    paths = [path for path in files if ".ipynb" in path.name.lower() and path not in packed]
+    names = {path: only or set_of(path, folder, sets) for path in paths}
+    people = People(folder, names, sets)
     found: dict[tuple[str, str | None], list[Path]] = defaultdict(list)
-    for path in sorted(folder.rglob("*.ipynb*")):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in parts):
-            name = only or set_of(path, parts, sets)
-            found[student_of(parts, sets), name].append(path)
+    for path, student in people.students.items():
+        found[student, names[path]].append(path)
+    problems = [*people.problems]
     counts = Counter(name for _, name in found if name)
     likely = counts.most_common(1)[0][0] if counts else None
-    submissions, problems = [], []
-    for (student, name), paths in found.items():
+    submissions = []
+    for (student, name), own in found.items():
         notes = []
         if name is None:
             if likely is None or (student, likely) in found:
-                places = ", ".join(str(path.relative_to(folder)) for path in paths)
+                places = ", ".join(str(path.relative_to(folder)) for path in own)
                 problems.append(f"{places}: it does not say which set it is; use --set")
                 continue
             name = likely
             notes.append(f"The file does not say which set it is; {name} was assumed.")
-        newest = max(paths, key=lambda path: (path.stat().st_mtime, path.name))
-        if len(paths) > 1:
-            notes.append(f"Of {len(paths)} files, the newest was graded: {newest.name}.")
+        newest = max(own, key=lambda path: (path.stat().st_mtime, path.name))
+        if len(own) > 1:
+            notes.append(f"Of {len(own)} files, the newest was graded: {newest.name}.")
+            places = ", ".join(str(path.relative_to(folder)) for path in own)
+            problems.append(
+                f"{student}, {name}: of {places} the newest was graded; if these are several "
+                f"people's, pass the folder {newest.parent}"
+            )
         submissions.append(Submission(student, name, newest, notes))
-    with_files = {path.relative_to(folder).parts[0] for paths in found.values() for path in paths}
-    for path in sorted(folder.iterdir()):
-        if path.name not in with_files and not path.name.startswith("."):
-            problems.append(f"{path.name}: there is no notebook")
+    problems += [f"{path.relative_to(folder)}: not opened; unpack it first" for path in packed]
+    for path in sorted(place for parent in people.parents for place in parent.iterdir()):
+        empty = not any(other.is_relative_to(path) for other in [*paths, *packed])
+        if empty and not path.name.startswith((".", "__MACOSX")):
+            problems.append(f"{path.relative_to(folder)}: there is no notebook")
     return Found(sorted(submissions, key=lambda s: (s.set, s.student)), problems)
 
 
-def set_of(path: Path, parts: tuple[str, ...], sets: dict[str, set[str]]) -> str | None:
-    """The set of a file, by its folder, its name, or the functions that stand in it."""
-    for text in (*parts[-2:-1], path.name):
-        if named := [name for name in sets if name in unicodedata.normalize("NFC", text)]:
+def is_visible(path: Path, folder: Path) -> bool:
+    """Whether a path is a file that somebody handed in, and no trace of a program."""
+    parts = path.relative_to(folder).parts
+    return path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in parts)
+
+
+def set_of(path: Path, folder: Path, sets: dict[str, set[str]]) -> str | None:
+    """The set of a file, by its folders, its name, or the functions that stand in it."""
+    *folders, file = path.relative_to(folder).parts
+    for part in (*reversed(folders), file):
+        if named := [name for name in sets if name in unicodedata.normalize("NFC", part)]:
             return named[0]
-    text = path.read_bytes().decode("utf-8", "replace")
+    try:
+        text = path.read_bytes().replace(b"\0", b"").decode("utf-8", "replace")
+    except OSError:
+        return None
     hits = {
         name: sum(bool(re.search(rf"\b(?:def|class) {f}\b|\b{f} *=", text)) for f in functions)
         for name, functions in sets.items()
@@ -80,16 +112,112 @@ def set_of(path: Path, parts: tuple[str, ...], sets: dict[str, set[str]]) -> str
     return best if hits[best] else None
 
 
-def student_of(parts: tuple[str, ...], sets: dict[str, set[str]]) -> str:
-    """The name of a student: the first folder, or else the file's name without that of a set."""
-    raw = parts[0]
-    if len(parts) == 1:
-        raw = re.sub(r"\.ipynb.*$", "", raw)
-        for name in sets:
+class People:
+    """Whose file each is: of the first folder that is not one of a set or of several people."""
+
+    def __init__(self, folder: Path, names: dict[Path, str | None], sets: dict) -> None:
+        """`names`: file → its set."""
+        self.folder, self.names, self.sets = folder, names, sets
+        self.problems: list[str] = []
+        self.parents = {folder}  # the folders in which each entry should be somebody's
+        self.students: dict[Path, str] = {}
+        people = {path: self.person(path) for path in names}
+        ids: dict[tuple, set] = defaultdict(set)
+        for path, (place, name, number) in people.items():
+            if place is not None:
+                ids[name, names[path]].add(number or place)
+        for path, (place, name, number) in people.items():
+            if place is None:
+                continue
+            if number and len(ids[name, names[path]]) > 1:
+                self.problems.append(
+                    f"{name}, {names[path]}: two of this name, told apart by {number}"
+                )
+                name = f"{name}_{number}"
+            self.students[path] = safe(name)
+
+    def person(self, path: Path) -> tuple[Path | None, str, str]:
+        """The folder or file of a student, and the name and the platform's number in it."""
+        places = [*reversed(path.relative_to(self.folder).parents), path.relative_to(self.folder)]
+        places = [self.folder / place for place in places[1:]]
+        for place in places:
+            name, number = self.read(place)
+            if name and number:
+                return place, name, number
+        for place in places:
+            name, number = self.read(place)
+            if place == path:
+                return place, name or place.name, number
+            if name and not self.is_shared(place):
+                if self.stands_alone(place, path):
+                    where = path.relative_to(self.folder)
+                    self.problems.append(
+                        f"{where}: not graded, because it could be {name}'s or that of somebody "
+                        f"in {name}; pass the folder that holds the students"
+                    )
+                    return None, name, number
+                return place, name, number
+            self.parents.add(place)
+        raise AssertionError("a path ends in a file")
+
+    def read(self, place: Path) -> tuple[str, str]:
+        """The name of somebody in the name of a file or folder, and a platform's number."""
+        raw, number = unicodedata.normalize("NFC", place.name), ""
+        for pattern in PLATFORMS:
+            if match := pattern.fullmatch(raw):
+                raw, number = match["name"], match["id"]
+        if place in self.names:
+            raw = re.sub(r"\.ipynb.*$", "", raw, flags=re.I)
+        for name in self.sets:
             raw = raw.replace(name, "")
-        raw = re.sub(r"\s*\(\d+\)$", "", raw).strip(" _-") or parts[0]
-    name = unicodedata.normalize("NFC", raw).strip()
-    safe = FORBIDDEN.sub("_", name).strip(".") or "_"
-    if safe != name:  # two names must not become one
-        safe += "-" + hashlib.sha256(name.encode()).hexdigest()[:6]
-    return safe
+        return re.sub(r"\s*\(\d+\)$", "", raw).strip(" _-"), number
+
+    def inside(self, place: Path) -> set[Path]:
+        """What in a folder holds or is a notebook."""
+        paths = [path for path in self.names if place in path.parents]
+        return {place / path.relative_to(place).parts[0] for path in paths}
+
+    def is_shared(self, place: Path) -> bool:
+        """Whether a folder holds several people, or a folder that does, or is beside such a one."""
+        children = self.inside(place)
+        if len(children) != 1:
+            return self.are_people(children)
+        (only,) = children
+        beside = [self.inside(other) for other in self.inside(place.parent) - {place}]
+        several = self.is_name(only) and any(map(self.are_people, beside))
+        return only not in self.names and (several or self.is_shared(only))
+
+    def are_people(self, children: set[Path]) -> bool:
+        """Whether files or folders beside each other have several names for one set."""
+        for name in set(self.names.values()):
+            paths = [path for path, other in self.names.items() if other == name]
+            own = {c for c in children if any(c == path or c in path.parents for path in paths)}
+            named = {self.read(child)[0] for child in own if self.is_name(child)}
+            files = own & self.names.keys()
+            marked = all(name and name in child.name for child in files)
+            if len(named) > (1 if marked else 2) and not self.are_repeated(own - files):
+                return True
+        return False
+
+    def is_name(self, place: Path) -> bool:
+        """Whether the name of a file or folder could be somebody's."""
+        return not VERSION.fullmatch(self.read(place)[0])
+
+    def are_repeated(self, children: set[Path]) -> bool:
+        """Whether other folders hold the same names: then they are versions or weeks."""
+        beside = {p for c in children for p in self.inside(c.parent.parent) if p != c.parent}
+        return any((other / child.name).is_dir() for other in beside for child in children)
+
+    def stands_alone(self, place: Path, path: Path) -> bool:
+        """Whether all is in one folder, and in another one in it: who is the student?"""
+        inside = [parent for parent in path.parents if place in parent.parents]
+        return self.inside(self.folder) == {place} and any(map(self.is_name, inside))
+
+
+def safe(name: str) -> str:
+    """A name that nbgrader and file systems can carry."""
+    name = name.strip()
+    result = FORBIDDEN.sub("_", name).strip(".") or "_"
+    if result != name:  # two names must not become one
+        result += "-" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:6]
+    return result

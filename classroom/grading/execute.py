@@ -27,6 +27,7 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from grading.names import roles_of
 from grading.sandbox import Limits, Sandbox, environment
 
 LAST_WORDS = 3  # seconds that an interrupted cell has to stop
@@ -149,6 +150,13 @@ class Run:
         theirs = (i for i, cell in cells if grade_id(cell) or "student" in cell.metadata)
         self.first_own = next(theirs, 0)  # before it, slowness is not the student's
         self.spent = 0.0
+        sources: dict[str, list[str]] = {"answer": [], "ours": [], "test": []}
+        for cell in notebook.cells:
+            if cell.cell_type == "code" and "student" not in cell.metadata:
+                kind = "test" if is_test(cell) else "answer" if grade_id(cell) else "ours"
+                sources[kind].append(cell.source)
+        names = [grade_id(cell) for cell in notebook.cells if grade_id(cell) and not is_test(cell)]
+        self.roles = roles_of(sources, names)
         for index, cell in enumerate(notebook.cells):
             if grade_id(cell) in blocked:
                 self.leave_out(index, blocked[grade_id(cell)])
@@ -165,7 +173,7 @@ class Run:
         with tempfile.TemporaryDirectory(**options) as folder:
             client = Client(self.notebook, self.limits, km=kernel_manager(self.sandbox, folder))
             try:
-                await start_kernel(client, Path(folder))
+                await start_kernel(client, Path(folder), self.roles)
                 for index, cell in enumerate(self.notebook.cells):
                     runs = cell.cell_type == "code" and index not in self.left_out
                     if runs and not await self.run_cell(client, index):
@@ -275,6 +283,7 @@ def kernel_manager(sandbox: Sandbox, folder: str) -> AsyncKernelManager:
     manager.kernel_spec.argv = sandbox.command(
         *(sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"),
         "--IPKernelApp.parent_handle=0",  # the parent has another number inside
+        "--ext=grading.names",
     )
     manager.kernel_spec.env = {}
     return manager
@@ -286,14 +295,14 @@ def short_folder() -> str:
     return usual if len(usual) < 70 else "/tmp"
 
 
-async def start_kernel(client: Client, folder: Path) -> None:
+async def start_kernel(client: Client, folder: Path, roles: dict[str, str]) -> None:
     """Start the kernel; that it does not start is no fault of the student's."""
     for path in font_lists():
         shutil.copy(path, folder)
     with open(folder / "kernel.log", "w+") as log:
         try:
             await client.async_start_new_kernel(
-                cwd=str(folder), env=environment(folder), stdout=log, stderr=log
+                cwd=str(folder), env={**environment(folder), **roles}, stdout=log, stderr=log
             )
             await client.async_start_new_kernel_client()
         except RuntimeError as error:

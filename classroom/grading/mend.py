@@ -7,16 +7,19 @@ the function that they define. Cells that a student added stay where they were.
 from __future__ import annotations
 
 import ast
+import builtins
+import hashlib
 import json
 import re
+import symtable
 from collections import defaultdict
 from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
 
 import nbformat
-from make_exercises import METADATA, without_solutions
+from make_exercises import METADATA, TEXT_STUB, without_solutions
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from nbgrader.utils import compute_checksum
 
 from grading.borrowed import copied, is_stored, used
 
@@ -24,6 +27,8 @@ MISSING = "Missing: {}."
 VERSIONS = "There were several versions of {}; the last one counts."
 FOUND_BY_NAME = "Without nbgrader's mark, found by the name of the function: {}."
 FOUND_BELOW = "Without text in its own cell, taken from below the question: {}."
+FOUND_ELSEWHERE = "Nothing in its own cell, but in other places; somebody will look at it: {}."
+HIDDEN = "Names of Python or the set-up with another value of yours; the tests run without it: {}."
 TEST_MISSING = "Tests that were missing; the originals were run: {}."
 TEST_CHANGED = "Tests that were changed; the originals were run: {}."
 
@@ -56,29 +61,76 @@ class Mended:
 def read(data: bytes) -> list[Cell]:
     """The cells of a file, as far as it has any; Unreadable otherwise."""
     try:
-        content = json.loads(data.decode("utf-8-sig"))
-        if content.get("nbformat", 4) < 4:
-            content = nbformat.convert(nbformat.from_dict(content), 4)
-        return [read_cell(cell) for cell in content["cells"]]
-    except UnicodeDecodeError:
-        raise Unreadable("it is not text in UTF-8") from None
+        text = data.decode(json.detect_encoding(data), "replace").lstrip("\ufeff \t\r\n")
+        content, _ = json.JSONDecoder(strict=False).raw_decode(text)
+        if "worksheets" in content:  # formats 2 and 3
+            content = {
+                "cells": [cell for sheet in content["worksheets"] for cell in sheet["cells"]]
+            }
+        cells = [read_cell(cell) for cell in content["cells"] if isinstance(cell, dict)]
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not JSON (line {error.lineno}: {error.msg})") from None
     except Exception as error:  # a file of a student's can be anything
         raise Unreadable(f"it is not a notebook ({type(error).__name__}: {error})") from None
+    if not any(cell.text for cell in cells):
+        raise Unreadable("it has no cells")
+    return cells
 
 
 def read_cell(cell: dict) -> Cell:
-    """One cell; its source may be a string or a list of lines."""
-    source, metadata = cell.get("source", ""), cell.get("metadata") or {}
-    text = source if isinstance(source, str) else "".join(source)
+    """One cell, whatever of it is missing or of another kind than it should be."""
+    source = cell.get("source") or cell.get("input") or ""
+    text = "".join(map(str, source)) if isinstance(source, list) else str(source)
     # Half of a pair of UTF-16 can stand in JSON, but in no file.
     text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
-    mark = metadata.get("nbgrader")
-    marks = (mark.get("grade_id"),) if isinstance(mark, dict) else ()
-    pictures = cell.get("attachments")
-    pictures = pictures if isinstance(pictures, dict) else {}
-    return Cell(cell["cell_type"], text, marks, (cell.get("id"), metadata.get("id")), pictures)
+    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
+    mark = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
+    kind = cell.get("cell_type")
+    if kind not in ("code", "markdown", "raw"):
+        is_code = "outputs" in cell or re.search(r"^(def|class|import|from) ", text, re.M)
+        kind = "code" if is_code and kind != "heading" else "markdown"
+    ids = (cell.get("id"), metadata.get("id"))
+    return Cell(kind, text, (mark.get("grade_id"),), ids, pictures_of(cell.get("attachments")))
+
+
+def pictures_of(attachments: object) -> dict[str, dict[str, str]]:
+    """Name → kind → data, of those attachments that are pictures."""
+    found: dict[str, dict[str, str]] = {}
+    for name, kinds in attachments.items() if isinstance(attachments, dict) else ():
+        for kind, value in kinds.items() if isinstance(kinds, dict) else ():
+            value = "".join(map(str, value)) if isinstance(value, list) else value
+            if isinstance(value, str) and kind.startswith("image/"):
+                found.setdefault(name, {})[kind] = value
+    return found
+
+
+# An address in Markdown may have spaces between < and >, and pairs of brackets.
+ATTACHED = re.compile(
+    r"(?<=\()<?attachment:((?:[^()\n]|\([^()\n]*\))+?)>?(?=(?: +[\"'][^\n]*)?\))"
+    r"|attachment:([^\s\"'<>()]+)"
+)
+
+
+def with_pictures(text: str, pictures: dict, *, apart: bool = False) -> tuple[str, dict]:
+    """Text and its pictures under names that every reader of Markdown finds.
+
+    Names have spaces and any letters, and several cells may each have an "image.png", which then
+    must be kept apart. A picture that is not there keeps its name, but is no attachment any more:
+    nbconvert would stop.
+    """
+    names = {}
+    for name, kinds in pictures.items():
+        content = hashlib.sha256(repr(kinds).encode("utf-8", "replace")).hexdigest()[:8]
+        new = re.sub("[^a-zA-Z0-9._-]+", "-", name)
+        new = f"{content}-{new}" if apart or new != name else name
+        names[name] = names[unquote(name)] = new
+
+    def replace(match: re.Match) -> str:
+        name = match[1] or match[2]
+        new = names.get(name) or names.get(unquote(name))
+        return f"attachment:{new}" if new else quote(unquote(name))
+
+    return ATTACHED.sub(replace, text), {names[name]: kinds for name, kinds in pictures.items()}
 
 
 def mend(source: NotebookNode, cells: list[Cell]) -> Mended:
@@ -130,24 +182,47 @@ class _Mending:
             self.noted[FOUND_BY_NAME].append(name)
 
     def choose_text(self, slot: int) -> None:
-        """The last marked cell that is filled in, or else all text below the question."""
+        """The last marked cell that is filled in, or else what was written in other places."""
         name = self.names[slot]
         self.choose(slot, [cell for cell in self.cells if self.match[cell] == slot])
         if slot in self.chosen:
             return
-        here, found = None, []
+        here, near, far = None, [], []
         for cell in self.cells:
-            here = here if self.match[cell] is None else self.match[cell]
-            if here in (slot - 1, slot) and self.match[cell] is None and cell.kind == "markdown":
-                found.append(cell)
-        if found:
-            pictures = {key: value for cell in found for key, value in cell.attachments.items()}
-            text = "\n\n".join(cell.text for cell in found)
-            self.chosen[slot] = Cell("markdown", text, attachments=pictures)
-            self.gone |= set(found)
-            self.noted[FOUND_BELOW].append(name)
+            place = self.match[cell]
+            here = here if place is None else place
+            if cell not in self.gone and self.is_new(cell, place):
+                beside = place in (None, slot - 1) and here in (slot - 1, slot)
+                (near if beside else far).append(cell)
+        texts = [c for c in near if is_prose(c)] or near or [c for c in far if is_prose(c)]
+        if texts:
+            self.chosen[slot] = self.gathered(texts)
+            whole = all(cell.kind == "markdown" and self.match[cell] is None for cell in texts)
+            self.gone |= set(texts) if whole and texts[0] in near else set()
+            self.noted[FOUND_BELOW if texts[0] in near else FOUND_ELSEWHERE].append(name)
         elif self.cells and not any(self.match[cell] == slot for cell in self.cells):
             self.noted[MISSING].append(name)
+
+    def is_new(self, cell: Cell, place: int | None) -> bool:
+        """Whether a cell says something that was not handed out, and is no answer of another."""
+        if cell in self.chosen.values() or (place is not None and self.roles[place]):
+            return False
+        return any(line.strip() for line in self.own_lines(cell))
+
+    def own_lines(self, cell: Cell) -> list[str]:
+        """The lines that stand in no cell that was handed out."""
+        given = {line for slot in self.slots for line in plain(slot.source)} | {TEXT_STUB}
+        return [line for line in cell.text.splitlines() if line.rstrip() not in given]
+
+    def gathered(self, cells: list[Cell]) -> Cell:
+        """What cells say, as one text in Markdown."""
+        texts, pictures = [], {}
+        for cell in cells:
+            text = cell.text if self.match[cell] is None else "\n".join(self.own_lines(cell))
+            text, own = with_pictures(text, cell.attachments, apart=True)
+            texts.append(text if cell.kind == "markdown" else fenced(text))
+            pictures |= own
+        return Cell("markdown", "\n\n".join(texts), attachments=pictures)
 
     def choose(self, slot: int, pool: list[Cell]) -> None:
         """Take the last cell of a pool that is not a stub."""
@@ -182,7 +257,8 @@ class _Mending:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         self.compare_tests()
-        notes = [text.format(", ".join(names)) for text, names in self.noted.items()]
+        self.look_for_hidden(cells)
+        notes = [text.format(", ".join(names)) for text, names in self.noted.items() if names]
         mended = Mended(new_notebook(cells=cells, metadata=METADATA), notes)
         self.look_for_borrowed(mended)
         return mended
@@ -217,14 +293,13 @@ class _Mending:
 
     def answer(self, slot: int) -> NotebookNode:
         """The cell that is graded, with our mark; a cell with several answers stands only once."""
+        # It keeps the checksum of the stub: nbgrader gives 0 to a text that still has it.
         ours, theirs = nbformat.from_dict(self.slots[slot]), self.chosen.get(slot)
-        # The checksum of the stub: nbgrader gives 0 to a text that still has it.
-        ours.metadata.nbgrader.checksum = compute_checksum(ours)
         if theirs:
             first = next(i for i, cell in self.chosen.items() if cell is theirs)
             ours.source = theirs.text
-            if theirs.attachments and ours.cell_type == "markdown":
-                ours.attachments = nbformat.from_dict(theirs.attachments)
+            if ours.cell_type == "markdown":
+                attach(ours, theirs.attachments)
             if first != slot:
                 ours.source = f"# Your {self.names[slot]} stands above, with {self.names[first]}."
         return ours
@@ -238,6 +313,12 @@ class _Mending:
                 self.noted[TEST_MISSING].append(self.names[slot])
             elif any(not self.is_handed_out(cell, slot) for cell in cells):
                 self.noted[TEST_CHANGED].append(self.names[slot])
+
+    def look_for_hidden(self, cells: list[NotebookNode]) -> None:
+        """Note names of Python and of the set-up that a student's own cells use for values."""
+        given = {"torch", "icnn", "nn", "np", "plt"} | set(dir(builtins))
+        own = [cell.source for cell in cells if cell.metadata.get("student") == "added"]
+        self.noted[HIDDEN] = sorted(given & set().union(*map(bound, own)))
 
     def look_for_borrowed(self, mended: Mended) -> None:
         """Keep answers that are icnn's own from being run as the student's."""
@@ -309,15 +390,42 @@ def added(cell: Cell) -> NotebookNode:
     """A cell of the student's own, to be run where it stands."""
     make = new_code_cell if cell.kind == "code" else new_markdown_cell
     result = make(cell.text, metadata={"student": "added"})
-    if cell.attachments and result.cell_type == "markdown":
-        result.attachments = nbformat.from_dict(cell.attachments)
+    if result.cell_type == "markdown":
+        attach(result, cell.attachments)
     return result
+
+
+def attach(cell: NotebookNode, pictures: dict) -> None:
+    """Give a cell in Markdown its pictures."""
+    cell.source, pictures = with_pictures(cell.source, pictures)
+    if pictures:
+        cell.attachments = nbformat.from_dict(pictures)
 
 
 def quoted(cell: Cell) -> NotebookNode:
     """A cell that is shown, but not run."""
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", cell.text)), default=0))
-    text = (
-        f"**Not graded: another version of this cell is.**\n\n{fence}python\n{cell.text}\n{fence}"
-    )
+    text = f"**Not graded: another version of this cell is.**\n\n{fenced(cell.text, 'python')}"
     return new_markdown_cell(text, metadata={"student": "not graded"})
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Text as it was written, in Markdown."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def is_prose(cell: Cell) -> bool:
+    """Whether a cell does nothing: text, comments, strings, or words that are no Python."""
+    return all(
+        isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+        for part in statements(cell)
+    )
+
+
+def bound(code: str) -> set[str]:
+    """The names that a cell gives a value, other than by an import."""
+    try:
+        names = symtable.symtable(code, "cell", "exec").get_symbols()
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    return {name.get_name() for name in names if name.is_assigned() and not name.is_imported()}

@@ -86,7 +86,7 @@ def needed(folder: Path) -> bool:
 def environment(folder: Path) -> dict[str, str]:
     """Environment variables for student code: none of yours except the path; home is `folder`."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
-    paths = [ROOT / "tools" / "offline", ROOT]
+    paths = [ROOT / "tools" / "offline", ROOT, ROOT / "classroom"]
     return {
         **kept,
         **dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), str(folder)),

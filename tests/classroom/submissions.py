@@ -117,7 +117,31 @@ def with_own_cells() -> NotebookNode:
     notebook.cells.insert(place, new_code_cell(body))
     notebook.cells[1].source += "\nimport math\nfrom warnings import warn"
     notebook.cells.append(new_markdown_cell("<script>alert(1)</script> my notes"))
+    cell_of(notebook, "where_would_you_put_the_mask").source = f"{TEXT} ![spot](attachment:a b.png)"
     return notebook
+
+
+def with_leftovers() -> NotebookNode:
+    """Right answers between cells that leave names and settings behind."""
+    notebook = sound()
+    for text, task in LEFTOVERS:
+        place = notebook.cells.index(cell_of(notebook, task)) + 1
+        notebook.cells.insert(place, new_code_cell(text))
+    notebook.cells.append(new_code_cell("print(sum, 'is mine still', template_prior)"))
+    return notebook
+
+
+LEFTOVERS = (
+    (
+        "sum, max, abs = 1, 2, 3\nlist = [1]\nfor range in range(3): pass\ntemplate_prior = 7",
+        "template_prior",
+    ),
+    ("import math as float, builtins\nprint = len = any = all = None", "template_prior"),
+    ("torch = icnn = np = check = 3\nfrom statistics import *\ndel plt", "part_templates"),
+    ("import torch\ntorch.set_default_dtype(torch.float64)", "part_templates"),
+    ("torch.set_grad_enabled(False)\nassertion = zip = divmod = {}\nint = str", "part_mask"),
+    ("import warnings\nwarnings.simplefilter('error')\nresult = got = _x = 5", "two_opinions"),
+)
 
 
 def quits() -> NotebookNode:
@@ -188,6 +212,11 @@ MATRIX = {
         0,
         ["Tests that were changed; the originals were run", "test_part_mask"],
     ),
+    "leftovers": (
+        with_leftovers(),
+        7,
+        ["the tests run without it: abs, all, any", "1 is mine still 7"],
+    ),
     "duplicated": (duplicated(), 7, ["several versions of part_mask; the last one counts"]),
     "renamed": (
         renamed(),
@@ -207,10 +236,14 @@ MATRIX = {
         7,
         ["found by the name of the function: template_prior", "from below the question"],
     ),
-    "own cells": (with_own_cells(), 7, ["my notes", "mind the gap"]),
+    "own cells": (
+        with_own_cells(),
+        7,
+        ["my notes", "mind the gap", "The picture a b.png (spot) is not in the notebook"],
+    ),
     "corrupted": (as_bytes(sound())[:4000], 0, ["cannot be read as a notebook: it is not JSON"]),
     "empty file": (b"", 0, ["cannot be read as a notebook: it is not JSON"]),
-    "a picture": (b"\x89PNG\r\n\xff", 0, ["cannot be read as a notebook: it is not text"]),
+    "a picture": (b"\x89PNG\r\n\xff", 0, ["cannot be read as a notebook: it is not JSON"]),
     "wrapped": (
         sound(part_mask="def part_mask(x, *, beta=4.0):\n    return icnn.part_mask(x, beta=beta)"),
         *(5, ["part_mask hands in icnn's own part_mask", "0 points"]),
