@@ -118,8 +118,6 @@ CASES = [
     (icnn.fit, (nn.Identity(), [1], [1]), {"epochs": 0}, "epochs"),
     (icnn.fit, (nn.Identity(), [1], [1]), {"batch_size": 1.5}, "batch_size"),
     (icnn.fit, (nn.Identity(), [1], [1]), {"learning_rate": 0}, "learning_rate"),
-    (icnn.fit, (icnn.small_cnn(), [1], [1]), {"learning_rate": {}}, "learning_rate"),
-    (icnn.fit, (icnn.small_cnn(), [1], [1]), {"learning_rate": {"head": 1e-3}}, "learning_rate"),
     (icnn.fit, (nn.Identity(), [1], [1]), {"weight_decay": -1}, "weight_decay"),
     (icnn.data.creatures, ("tests",), {}, "split"),
     (icnn.checkpoints.load, ("fancy",), {}, "variant"),
