@@ -181,8 +181,8 @@ README = """# The experiments of lesson 10
 Made by `make rethink` ({versions}) with the code of `icnn.rethink`; seeds {seeds}.
 
 - `runs.csv`: one network of `icnn.rethink.networks.CONFIGURATIONS` a row and split: those of 64, 16
-  and 4 filters trained on {full}, the others on the first {short}. Dead filters are left
-  out of the means.
+  and 4 filters, and those with Z frozen (lesson 3), trained on {full}, the
+  others on the first {short}. Dead filters are left out of the means.
 - `transfer.csv`: dino against the five categories from a few examples of each, on the features of
   the shipped networks; mean AUROC over 20 draws; the penalty was chosen on validation pictures.
 - `familiarity.csv`: AUROC of test pictures against every second unfamiliar picture (`auroc`), and

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from icnn._device import seeded
 from icnn.data import PartDataset
+from icnn.information import fitness
 from icnn.layer import InterpretableLayer
 from icnn.loss import paper_gradient
 from icnn.network import CHANNELS, SIDE, SmallCNN, small_cnn
-from icnn.templates import l1_distances, mask_at
+from icnn.templates import l1_distances, mask_at, part_templates, template_prior
 
 TINTS = torch.tensor([[230, 60, 60], [60, 200, 80], [70, 110, 235], [225, 205, 60], [190, 80, 210]])
 
@@ -89,6 +90,18 @@ class PaperGradientLayer(InterpretableLayer):
             x = x * (self.sharpness / self.scale * (2 * self.size**2))[:, None, None]
         is_target = labels[:, None] == self.target_category
         return self.weight * (x * paper_gradient(x.detach(), is_target, beta=self.beta)).sum()
+
+
+class FrozenLayer(InterpretableLayer):
+    """Z_T taken for a constant, all templates kept: half of the way to equation 4 (lesson 3)."""
+
+    def _filter_loss(self, x: Tensor, options: dict) -> Tensor:
+        gain = (options["sharpness"] / options["scale"])[:, None, None]
+        templates = part_templates(self.size, beta=self.beta, tau=1.0, dtype=x.dtype)
+        scores, prior = fitness(x * gain, templates), template_prior(self.size, dtype=x.dtype)
+        log_p = scores - scores.logsumexp(0).detach()
+        log_marginal = (prior.log() + log_p).logsumexp(-1, keepdim=True)
+        return -(prior * log_p.exp() * (log_p - log_marginal)).sum((0, 2)).mean()
 
 
 class OutsideLayer(InterpretableLayer):

@@ -69,6 +69,27 @@ def test_equation_4_as_a_loss_has_the_gradient_of_equation_4() -> None:
     assert (x.grad - wanted).abs().max() <= 1e-12
 
 
+def test_a_frozen_z_leaves_the_loss_and_loses_the_baseline() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(6, 3, 5, 5, generator=generator, dtype=torch.float64)
+    gradients = []
+    for kind in (ablation.FrozenLayer, icnn.InterpretableLayer):
+        y, layer = x.clone().requires_grad_(), kind(3, 5, weight=0.5).double().train()
+        layer(y)
+        loss = layer.losses()
+        loss.backward()
+        gradients.append((loss.detach(), y.grad))
+    (frozen, without), (exact, with_it) = gradients
+    assert frozen == pytest.approx(exact.item(), abs=1e-12)
+    gain = (layer.sharpness / layer.scale)[:, None, None]
+    templates = icnn.part_templates(5, tau=1.0, dtype=torch.float64)
+    p = icnn.fitness(x * gain, templates).softmax(0)
+    ell = p.log() - (p.mean(-1, keepdim=True)).log()
+    baseline = (p * (p * ell).sum(0) / 26) @ templates.flatten(1)
+    missing = -0.5 / 3 * gain * baseline.unflatten(-1, (5, 5))
+    assert (without - with_it - missing).abs().max() <= 1e-10
+
+
 def test_the_maximum_does_not_see_the_mask() -> None:
     x = torch.rand(3, 48, 16, 16)
     head = ablation.MaxClassifier(48, 5)

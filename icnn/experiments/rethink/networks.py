@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import nn
 
 from icnn._device import seeded
-from icnn.experiments.ablation import MeanPositionLayer, PaperGradientLayer
+from icnn.experiments.ablation import FrozenLayer, MeanPositionLayer, PaperGradientLayer
 from icnn.experiments.released import ReleasedLayer
 from icnn.experiments.rethink.assignment import (
     FixedLayer,
@@ -73,6 +73,12 @@ CONFIGURATIONS: dict[str, Configuration] = {
         f"{name}, {width} filters": Configuration("filters", width, layer, FULL)
         for width in WIDTHS
         for name, layer in VARIANTS.items()
+    },
+    **{
+        f"Z frozen, λ = {weight}": Configuration(
+            "gradient", layer=partial(FrozenLayer, weight=weight), recipe=FULL
+        )
+        for weight in (0.05, 0.005)
     },
     "no term": Configuration("category", layer=MeanActivationLayer),
     "mean activation": Configuration("category", layer=_with_term(MeanActivationLayer)),
