@@ -26,6 +26,7 @@ SHOWN = [
     "benchmarks/*.csv",
     "GLOSSARY.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "CITATION.cff",
     "LICENSE",
 ]
