@@ -34,7 +34,7 @@ html_context = {"default_mode": "auto"}  # else the theme complains once
 html_css_files = ["site.css"]
 html_show_search_summary = False  # a page that was opened as a file may not fetch others
 html_show_sourcelink = False
-html_domain_indices = False
+html_domain_indices = html_use_index = False
 html_show_copyright = html_show_sphinx = False
 html_search_language = "icnn"
 

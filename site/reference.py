@@ -57,7 +57,10 @@ def write_pages(folder: Path) -> None:
 
 def add_to_docstring(app, what, name, thing, options, lines: list[str]) -> None:
     """Names and lessons become links; the formula goes below the first paragraph."""
-    text = re.sub(r"(?<!`)`([^`]+)`(\w*)", _code, "\n".join(lines))
+    text = "\n".join(lines)
+    if what != "module":  # which may hold a table
+        text = text.replace("|", r"\|")
+    text = re.sub(r"(?<!`)`([^`]+)`(\w*)", _code, text)
     text = re.sub(r"(?<![\w`-])([Ll]essons? (\d+))\b", _lesson, text)
     if latex := EQUATIONS.get(name.rsplit(".", 1)[-1]):
         first, *rest = text.split("\n\n", 1)
@@ -72,7 +75,7 @@ def add_to_docstring(app, what, name, thing, options, lines: list[str]) -> None:
 
 def _code(found: re.Match) -> str:
     """Code between backticks; a public name leads to its place."""
-    code = " ".join(found[1].split())
+    code = " ".join(found[1].replace(r"\|", "|").split())
     name = code.removeprefix("icnn.")
     home = icnn._MODULE_OF.get(name)
     shown = f":py:obj:`{code} <icnn.{home}.{name}>`" if home else f"``{code}``"

@@ -218,7 +218,7 @@ def browser_page(chromium) -> Iterator:
 def all_pages() -> list[str]:
     """As the site has them, without building it."""
     names = [*reference.modules(), "index"]
-    texts = ["index", "GLOSSARY", "CHANGELOG", "CONTRIBUTING", "times", "search", "genindex"]
+    texts = ["index", "GLOSSARY", "CHANGELOG", "CONTRIBUTING", "times", "search"]
     texts += ["notebooks/exercises/README"] + [f"reference/{name}" for name in names]
     texts += [
         path.relative_to(make_site.ROOT).with_suffix("").as_posix()
