@@ -13,7 +13,6 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import mean, stdev
 
 import matplotlib
 
@@ -162,9 +161,9 @@ def picture(head, features, images: torch.Tensor) -> str:
 
 
 def _with_spread(cells: list[str]) -> str:
-    values = [float(cell or "nan") for cell in cells]
-    spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{mean(values):.3f}{spread}"
+    values = np.array([float(cell or "nan") for cell in cells])  # an empty cell: not measured
+    spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{spread}"
 
 
 def _cells(tag: str, values: list[str]) -> str:
