@@ -61,6 +61,7 @@ for images, filters, n, beta in (5, 3, 6, 4.0), (20, 2, 9, 3.3), (1, 1, 1, 4.0),
 
 
 @pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="needs Triton")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the kernels run on the card itself")
 def test_the_kernels_in_the_interpreter() -> None:
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     subprocess.run([sys.executable, "-c", INTERPRETED], check=True, env=environment)
