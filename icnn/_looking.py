@@ -147,7 +147,8 @@ def _union(spans: list[Spans]) -> Spans | None:
 def _windows(name: str, args: tuple) -> list[tuple] | None:
     """Kernel, stride, padding before and dilation of an operation, in rows and in columns."""
     if name == "convolution":
-        _, weight, _, stride, padding, dilation, transposed, *_ = args
+        _, weight, _, *geometry, transposed = args[:7]
+        stride, padding, dilation = ((*both, *both)[:2] for both in geometry)  # one number, or two
         known = weight.ndim == 4 and not transposed
         return (
             list(zip(weight.shape[2:], stride, padding, dilation, strict=False)) if known else None
