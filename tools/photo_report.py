@@ -103,7 +103,7 @@ def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Ite
         )
         means, more = values[:, :, 0].mean(0), values - plain
         again = more[np.arange(len(animals)), which, picture].mean((1, 2))
-        ends = np.quantile(again, [0.025, 0.975])
+        ends = np.nanquantile(again, [0.025, 0.975])  # NaN: one picture, drawn again and again
         numbers = (
             means.mean(),
             means.std(ddof=1) if len(seeds) > 1 else 0,
