@@ -14,7 +14,7 @@ class Pairs(SearchEnglish):
 
     lang = "icnn"
     js_splitter_code = """
-const splitQuery = (query) =>
+var splitQuery = (query) =>
     (query.match(/[HAN]+|[\\p{Letter}\\p{Number}_]+/gu) || []).flatMap((run) =>
         run.split(/([HAN]+)/).flatMap((part) =>
             /[HAN]{3}/.test(part) ? [...part].slice(1).map((sign, i) => part[i] + sign) : part))
