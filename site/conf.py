@@ -25,6 +25,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "max_navbar_depth": 1,
     "home_page_in_toc": True,
+    "footer_content_items": [],
     "use_fullscreen_button": False,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
