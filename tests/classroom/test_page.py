@@ -144,7 +144,13 @@ def test_pictures_are_found_under_any_name(look, name) -> None:
     "address",
     [
         *("attachment:none.png", "attachment:no%20ne.png", "<attachment:not here.png>"),
-        *("plot.png", "my%20plot.png", "../x/plot.png", "/home/x/plot.png", "file:///x/plot.png"),
+        *(
+            "plot.png",
+            "my%20plot.png",
+            "../x/plot.png",
+            "/usr/share/x/plot.png",
+            "file:///x/plot.png",
+        ),
         *("http://foreign.test/plot.png", "C:\\x\\plot.png", "", "data:text/html;base64,AAAA"),
     ],
 )
