@@ -24,6 +24,8 @@ def kernels(x: Tensor) -> ModuleType | None:
 
 @functools.cache
 def _kernels(card: torch.device) -> ModuleType | None:
+    if not torch.cuda.is_available():  # tensors that only claim to be on a card
+        return None
     if importlib.util.find_spec("triton") is None or torch.version.hip:
         return None
     if torch.cuda.get_device_capability(card) < (8, 0):  # no TF32
