@@ -151,7 +151,8 @@ def discrepancy_map(
     random). Used in lesson 6.
 
     Args:
-        features: images (N, 3, H, W) → maps (N, C, n, n); a module must be in eval mode.
+        features: images (N, 3, H, W) → maps (N, C, n, n), or a model with `maps`; a module must be
+            in eval mode.
         image: (3, H, W), floating.
         unit_filter: index of the filter.
         patch: side of the square, in pixels.
@@ -163,6 +164,7 @@ def discrepancy_map(
     Raises:
         ValueError: there is no such filter, or `patch` is less than `stride` or more than a side.
     """
+    features = _maps_of(features)
     peak, activation = _peak(features, image, unit_filter)
     down, across = (_stripes(side, patch, stride, image.device) for side in image.shape[1:])
     colour = image.mean((1, 2), keepdim=True)
@@ -210,7 +212,8 @@ def average_receptive_field(
     """
     height, width = images.shape[2:]
     field = unit_centres(features, (height, width))
-    found = [_peak(features, image, unit_filter) for image in images]
+    maps = _maps_of(features)
+    found = [_peak(maps, image, unit_filter) for image in images]
     best = torch.tensor([float(score) for _, score in found]).argsort(descending=True, stable=True)
     total = images.new_zeros(2 * height, 2 * width)
     count = torch.zeros_like(total)
@@ -218,7 +221,7 @@ def average_receptive_field(
         unit = torch.tensor(divmod(found[i][0], len(field.cols)))
         row, col = field.pixels(unit).long().tolist()
         here = slice(height - row, 2 * height - row), slice(width - col, 2 * width - col)
-        total[here] += discrepancy_map(features, images[i], unit_filter, patch=patch, stride=stride)
+        total[here] += discrepancy_map(maps, images[i], unit_filter, patch=patch, stride=stride)
         count[here] += 1
     middle = slice(height // 2, height // 2 + height), slice(width // 2, width // 2 + width)
     return total[middle] / count[middle].clamp_min(1)
@@ -229,10 +232,13 @@ def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
     return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
+def _maps_of(features: Features) -> Features:
+    """What makes the maps: a model's `maps`, anything else itself."""
+    return features.maps if isinstance(features, InterpretableCNN) else features
+
+
 def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Tensor]:
     """Row-major index of a filter's strongest unit, and its activation."""
-    if isinstance(features, InterpretableCNN):
-        features = features.maps
     try:
         with torch.no_grad():
             maps = features(image[None])[0]

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import reference
+import module_pages
 from sphinx.cmd.build import build_main
 
 HERE = Path(__file__).resolve().parent
@@ -92,7 +92,7 @@ def stage(folder: Path) -> None:
     (folder / "times.md").write_text(times(), encoding="utf-8")
     (folder / "_static").mkdir()
     shutil.copyfile(HERE / "site.css", folder / "_static" / "site.css")
-    reference.write_pages(folder / "reference")
+    module_pages.write_pages(folder / "reference")
 
 
 def times() -> str:

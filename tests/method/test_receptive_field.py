@@ -315,6 +315,18 @@ def test_discrepancy_map_agrees_with_a_loop(patch, stride):
     assert got.max() > 0
 
 
+def test_a_model_is_looked_at_through_its_maps():
+    model = small_cnn(seed=0).eval()
+    maps = nn.Sequential(model.backbone, model.head.features)
+    images = torch.rand(2, 3, 64, 64)
+    for look, of in (
+        (receptive_field.discrepancy_map, images[0]),
+        (receptive_field.average_receptive_field, images),
+    ):
+        got, wanted = (look(features, of, 40, patch=16, stride=16) for features in (model, maps))
+        assert got.equal(wanted) and got.max() > 0
+
+
 def spot(row: int, col: int, side: int = 24) -> Tensor:
     """A black image with a white 3×3 spot."""
     image = torch.zeros(3, side, side)

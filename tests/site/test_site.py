@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import make_site
 import pytest
-import reference
+import module_pages
 from chinese_search import Pairs
 from formulas import mathml
 from sphinx.cmd.build import build_main
@@ -63,7 +63,7 @@ def pages(site) -> dict[str, Page]:
 
 def test_all_pages_are_there(pages) -> None:
     assert set(SHOWN_BOOKS) <= set(pages)
-    assert {f"reference/{name}.html" for name in reference.modules()} <= set(pages)
+    assert {f"reference/{name}.html" for name in module_pages.modules()} <= set(pages)
     assert {"index.html", "GLOSSARY.html", "times.html", "docs/teachers_guide.html"} <= set(pages)
 
 
@@ -158,10 +158,10 @@ def test_the_reference_has_every_public_name(pages) -> None:
     names = {f"icnn.{module}.{name}" for name, module in icnn._MODULE_OF.items()}
     names |= {f"icnn.course.check.{name}" for name in icnn.check.__all__}
     assert names <= ids
-    assert {name for name in icnn._MODULE_OF if name in reference.EQUATIONS} == set(
-        reference.EQUATIONS
+    assert {name for name in icnn._MODULE_OF if name in module_pages.EQUATIONS} == set(
+        module_pages.EQUATIONS
     )
-    for name in reference.EQUATIONS:
+    for name in module_pages.EQUATIONS:
         page = pages[f"reference/icnn.{icnn._MODULE_OF[name]}.html"].text
         assert "<math" in page.split(f'id="icnn.{icnn._MODULE_OF[name]}.{name}"')[1][:9000], name
 
@@ -212,7 +212,7 @@ def browser_page(chromium) -> Iterator:
 
 def all_pages() -> list[str]:
     """As the site has them, without building it."""
-    names = [*reference.modules(), "index"]
+    names = [*module_pages.modules(), "index"]
     texts = ["index", "GLOSSARY", "CHANGELOG", "CONTRIBUTING", "times", "search"]
     texts += ["notebooks/exercises/README"] + [f"reference/{name}" for name in names]
     texts += [
