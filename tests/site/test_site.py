@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import make_site
-import pytest
 import module_pages
+import pytest
 from chinese_search import Pairs
 from formulas import mathml
 from sphinx.cmd.build import build_main
