@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -71,6 +72,19 @@ class Case:
     use: Callable = call
 
 
+def wrong(right: Callable, *rows: Any, **steps: tuple) -> tuple[tuple[Callable, str], ...]:
+    """The mistakes of a task as pairs: a wrong function, and what to say about it.
+
+    Rows take turns: what somebody may write, what to say. Rows under the name of one of the options
+    of `right` are wrong versions of that step alone; rows without a name are whole functions.
+    """
+    pairs = [*zip(rows[::2], rows[1::2], strict=True)]
+    for step, rows in steps.items():
+        versions = zip(rows[::2], rows[1::2], strict=True)
+        pairs += [(partial(right, **{step: version}), message) for version, message in versions]
+    return tuple(pairs)
+
+
 @dataclass(frozen=True)
 class Task:
     """One exercise. Call it with your function.
@@ -81,7 +95,7 @@ class Task:
         reference: the right function.
         cases: ordinary cases; together they must tell all mistakes apart.
         edges: special cases, tried one by one after the ordinary ones; `about` says what they ask.
-        mistakes: (wrong function, what to tell somebody whose results are the same).
+        mistakes: (wrong function, what to tell somebody whose results are the same); see `wrong`.
         hints: a nudge, the idea, almost the code.
         own: icnn's functions that would be the answer.
         by_hand: whether the task is to derive what autograd would give.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, number, random
-from icnn.course.check.measuring import SHARED_ORDER, WRONG_IMAGES, top_images
+from icnn.course.check._runner import Case, Task, number, random, wrong
+from icnn.course.check.measuring import WRONG_IMAGES, top_images
 
 # --- dead filters --------------------------------------------------------------------------------
 
@@ -52,58 +50,35 @@ dead_filters = Task(
         ),
         Case("maps in half precision", (_some_dead(4, 6, 3, seed=133).half(),)),
     ),
-    mistakes=(
-        (
-            lambda x: ~(x <= 0).all((0, 2, 3)),
-            "true should stand for a dead filter; yours is true for those that are alive",
-        ),
-        (
-            lambda x: (x <= 0).all((2, 3)).any(0),
-            "a filter is dead if it is silent on every image; yours counts those that are "
-            "silent on some image",
-        ),
-        (
-            lambda x: (x <= 0).any((0, 2, 3)),
-            "a filter is dead if no unit is above 0; yours counts those where some unit is not",
-        ),
-        (
-            lambda x: (x == 0).all((0, 2, 3)),
-            "a filter below 0 is dead, too; yours only counts those that are exactly 0",
-        ),
-        (
-            lambda x: (x < 0).all((0, 2, 3)),
-            "a filter that is 0 everywhere is dead; yours asks for less than 0",
-        ),
-        (
-            lambda x: (x <= 0).all((2, 3)),
-            "one answer for each filter is wanted, over all images, (C,); yours is one for each "
-            "map, (N, C)",
-        ),
-        (
-            lambda x: (x <= 0).all((1, 2, 3)),
-            "the answer is about filters, axis 1; yours is about images, axis 0",
-        ),
-        (
-            lambda x: (x[0] <= 0).all((1, 2)),
-            "all images count; yours looks at the first image only",
-        ),
-        (
-            lambda x: (x <= 0).all((0, 2, 3)).nonzero()[:, 0],
-            "one true or false for each filter is wanted; yours are the numbers of the dead ones",
-        ),
-        (
-            lambda x: (x <= 0).all((0, 2, 3)).sum(),
-            "one true or false for each filter is wanted; yours is how many are dead",
-        ),
-        (
-            lambda x: x.sum((0, 2, 3)) <= 0,
-            "one unit above 0 is enough to be alive; yours adds up all values, where negative ones "
-            "can hide it",
-        ),
-        (
-            lambda x: x.amax((0, 2, 3)) < 1e-3,
-            "any value above 0 counts, however small; yours has a threshold",
-        ),
+    mistakes=wrong(
+        None,
+        lambda x: ~(x <= 0).all((0, 2, 3)),
+        "true should stand for a dead filter; yours is true for those that are alive",
+        lambda x: (x <= 0).all((2, 3)).any(0),
+        "a filter is dead if it is silent on every image; yours counts those that are "
+        "silent on some image",
+        lambda x: (x <= 0).any((0, 2, 3)),
+        "a filter is dead if no unit is above 0; yours counts those where some unit is not",
+        lambda x: (x == 0).all((0, 2, 3)),
+        "a filter below 0 is dead, too; yours only counts those that are exactly 0",
+        lambda x: (x < 0).all((0, 2, 3)),
+        "a filter that is 0 everywhere is dead; yours asks for less than 0",
+        lambda x: (x <= 0).all((2, 3)),
+        "one answer for each filter is wanted, over all images, (C,); yours is one for each "
+        "map, (N, C)",
+        lambda x: (x <= 0).all((1, 2, 3)),
+        "the answer is about filters, axis 1; yours is about images, axis 0",
+        lambda x: (x[0] <= 0).all((1, 2)),
+        "all images count; yours looks at the first image only",
+        lambda x: (x <= 0).all((0, 2, 3)).nonzero()[:, 0],
+        "one true or false for each filter is wanted; yours are the numbers of the dead ones",
+        lambda x: (x <= 0).all((0, 2, 3)).sum(),
+        "one true or false for each filter is wanted; yours is how many are dead",
+        lambda x: x.sum((0, 2, 3)) <= 0,
+        "one unit above 0 is enough to be alive; yours adds up all values, where negative ones "
+        "can hide it",
+        lambda x: x.amax((0, 2, 3)) < 1e-3,
+        "any value above 0 counts, however small; yours has a threshold",
     ),
     hints=(
         "Say it as “no unit of no image is above 0”. Which axes does that sum up?",
@@ -121,12 +96,13 @@ def _selectivity(
     maps,
     labels,
     *,
+    categories=lambda labels: labels.unique(),
     level=lambda x: x.mean((2, 3)),
     average=lambda own: own.mean(0),
     value=lambda table: table.amax(0) / table.sum(0),
 ):
     strength = level(maps)
-    table = torch.stack([average(strength[labels == k]) for k in labels.unique()])
+    table = torch.stack([average(strength[labels == k]) for k in categories(labels)])
     return value(table)
 
 
@@ -139,13 +115,6 @@ def _look_at_selectivity(got: list[Tensor], want: list[Tensor], case: Case) -> s
         f"the share of the best category should lie between 1/K = {least:.3g} "
         f"and 1; yours is {number(got[0][outside][0])}"
     )
-
-
-def _of_all_labels(maps, labels):
-    """A table with a row for every number up to the largest label."""
-    rows = [maps[labels == k].mean((0, 2, 3)) for k in range(int(labels.max()) + 1)]
-    table = torch.stack(rows)
-    return table.amax(0) / table.sum(0)
 
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 0, 2, 0])
@@ -175,70 +144,47 @@ category_selectivity = Task(
         ),
         Case("maps in float32", (random(9, 4, 3, 3, seed=141).float(), LABELS)),
     ),
-    mistakes=(
-        (
-            partial(_selectivity, average=lambda own: own.sum(0)),
-            "each category should count by the mean over its images; yours adds them up, which "
-            "favours categories with many images",
-        ),
-        (
-            partial(_selectivity, value=lambda table: table.amax(0)),
-            "the largest category mean should be divided by the sum of all; yours is not divided",
-        ),
-        (
-            partial(_selectivity, value=lambda table: table.amax(0) / table.mean(0)),
-            "the largest category mean should be divided by the sum of all; yours by their mean",
-        ),
-        (
-            partial(
-                _selectivity, value=lambda table: table.amax(0) / (table.sum(0) - table.amax(0))
-            ),
-            "the sum in the denominator includes the largest category; yours leaves it out",
-        ),
-        (
-            partial(_selectivity, value=lambda table: table.amin(0) / table.sum(0)),
-            "the share of the largest category is wanted; yours is that of the smallest",
-        ),
-        (
-            partial(_selectivity, value=lambda table: 1 - table.amax(0) / table.sum(0)),
-            "the share of the own category is wanted; yours is the share of all others",
-        ),
-        (
-            partial(_selectivity, value=lambda table: table.softmax(0).amax(0)),
-            "the share is a plain division by the sum; yours is a softmax",
-        ),
-        (
-            partial(_selectivity, value=lambda table: table.argmax(0)),
-            "the share of the largest category is wanted; yours is its number",
-        ),
-        (
-            partial(_selectivity, value=lambda table: table.T / table.sum(0)[:, None]),
-            "only the share of the largest category is wanted, (C,); yours are the shares of all",
-        ),
-        (
-            partial(_selectivity, value=lambda table: table.amax(1) / table.sum(1)),
-            "maximum and sum should go over the categories; yours go over the filters",
-        ),
-        (
-            partial(_selectivity, level=lambda x: x.amax((2, 3))),
-            "activation is the mean over all units; yours takes the peak of each map",
-        ),
-        (
-            partial(_selectivity, average=lambda own: own.amax(0)),
-            "a category should count by the mean over its images; yours takes the strongest one",
-        ),
-        (
-            lambda maps, labels: maps.mean((2, 3)).amax(0) / maps.mean((2, 3)).sum(0),
-            "images of one category should be averaged first; yours compares single images",
-        ),
-        (
-            _of_all_labels,
+    mistakes=wrong(
+        _selectivity,
+        lambda maps, labels: maps.mean((2, 3)).amax(0) / maps.mean((2, 3)).sum(0),
+        "images of one category should be averaged first; yours compares single images",
+        categories=(
+            lambda labels: range(int(labels.max()) + 1),
             "only the categories that occur count; yours takes every number up to the largest "
             "label, and the mean of no images is NaN",
         ),
-        (
-            partial(_selectivity, value=lambda table: (table.amax(0) / table.sum(0)).nan_to_num(0)),
+        average=(
+            lambda own: own.sum(0),
+            "each category should count by the mean over its images; yours adds them up, which "
+            "favours categories with many images",
+            lambda own: own.amax(0),
+            "a category should count by the mean over its images; yours takes the strongest one",
+        ),
+        value=(
+            lambda table: table.amax(0),
+            "the largest category mean should be divided by the sum of all; yours is not divided",
+            lambda table: table.amax(0) / table.mean(0),
+            "the largest category mean should be divided by the sum of all; yours by their mean",
+            lambda table: table.amax(0) / (table.sum(0) - table.amax(0)),
+            "the sum in the denominator includes the largest category; yours leaves it out",
+            lambda table: table.amin(0) / table.sum(0),
+            "the share of the largest category is wanted; yours is that of the smallest",
+            lambda table: 1 - table.amax(0) / table.sum(0),
+            "the share of the own category is wanted; yours is the share of all others",
+            lambda table: table.softmax(0).amax(0),
+            "the share is a plain division by the sum; yours is a softmax",
+            lambda table: table.argmax(0),
+            "the share of the largest category is wanted; yours is its number",
+            lambda table: table.T / table.sum(0)[:, None],
+            "only the share of the largest category is wanted, (C,); yours are the shares of all",
+            lambda table: table.amax(1) / table.sum(1),
+            "maximum and sum should go over the categories; yours go over the filters",
+            lambda table: (table.amax(0) / table.sum(0)).nan_to_num(0),
             "for a filter that never fires there is no share, 0/0, so NaN is right; yours says 0",
+        ),
+        level=(
+            lambda x: x.amax((2, 3)),
+            "activation is the mean over all units; yours takes the peak of each map",
         ),
     ),
     hints=(
@@ -268,7 +214,7 @@ def _spread(
 ):
     everywhere = torch.ones(len(points), dtype=torch.bool)
     return finish(
-        [value(points[choose(scores[:, f], everywhere, top), f]) for f in range(points.shape[1])]
+        [value(points[choose(scores, f, everywhere, top), f]) for f in range(points.shape[1])]
     )
 
 
@@ -299,59 +245,36 @@ peak_spread = Task(
         Case("top = 1, where NaN is right", _walk(5, 2, seed=160), {"top": 1}),
         Case("coordinates in float32", _walk(8, 3, seed=162, dtype=torch.float32), {"top": 5}),
     ),
-    mistakes=(
-        *((partial(_spread, choose=choose), text) for choose, text in WRONG_IMAGES),
-        (
-            lambda points, scores, top=100: _spread(
-                points, scores[:, :1].expand_as(scores), top=top
-            ),
-            SHARED_ORDER,
-        ),
-        (
-            partial(_spread, value=lambda places: places.var(0, correction=0).sum().sqrt()),
+    mistakes=wrong(
+        _spread,
+        choose=WRONG_IMAGES,
+        value=(
+            lambda places: places.var(0, correction=0).sum().sqrt(),
             "the variances should divide by N − 1; yours divide by N",
-        ),
-        (
-            partial(_spread, value=lambda places: places.std(0).sum()),
+            lambda places: places.std(0).sum(),
             "variances may be added, standard deviations not; yours adds two standard deviations",
-        ),
-        (
-            partial(_spread, value=lambda places: places.var(0).sum()),
+            lambda places: places.var(0).sum(),
             "at the end comes a root, so that the result is in pixels; yours is in pixels²",
-        ),
-        (
-            partial(_spread, value=lambda places: places.var(0).mean().sqrt()),
+            lambda places: places.var(0).mean().sqrt(),
             "the variances of rows and columns should be added; yours are averaged",
-        ),
-        (
-            partial(_spread, value=lambda places: places.std()),
+            lambda places: places.std(),
             "rows and columns have a mean each; yours takes one deviation over both together",
-        ),
-        (
-            partial(_spread, value=lambda places: places.std(0)[0]),
+            lambda places: places.std(0)[0],
             "rows and columns both count; yours uses the rows only",
-        ),
-        (
-            partial(_spread, value=lambda places: places.std(0)[1]),
+            lambda places: places.std(0)[1],
             "rows and columns both count; yours uses the columns only",
-        ),
-        (
-            partial(_spread, value=lambda places: (places - places.mean(0)).norm(dim=1).mean()),
+            lambda places: (places - places.mean(0)).norm(dim=1).mean(),
             "the spread is the root of the summed variances; yours is the mean distance from the "
             "centre",
-        ),
-        (
-            partial(_spread, value=lambda places: places.norm(dim=1).std()),
+            lambda places: places.norm(dim=1).std(),
             "rows and columns vary separately; yours is the deviation of the distance from the "
             "corner (0, 0)",
-        ),
-        (
-            partial(_spread, finish=lambda values: torch.stack(values).mean()),
-            "each filter should get its own number, (C,); yours is the mean over the filters",
-        ),
-        (
-            partial(_spread, value=lambda places: places.std(0)),
+            lambda places: places.std(0),
             "each filter should get one number; yours are two, one for rows and one for columns",
+        ),
+        finish=(
+            lambda values: torch.stack(values).mean(),
+            "each filter should get its own number, (C,); yours is the mean over the filters",
         ),
     ),
     hints=(

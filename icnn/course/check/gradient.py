@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, gradient, number, random
+from icnn.course.check._runner import Case, Task, gradient, number, random, wrong
 from icnn.course.check.information import (
     LARGE,
     THIRDS,
     WORKED_SCORES,
-    distribution,
-    scores,
+    fitnesses,
 )
 
 # --- the filter loss -----------------------------------------------------------------------------
@@ -91,90 +89,57 @@ filter_loss = Task(
             gradient,
         ),
     ),
-    mistakes=(
-        (
-            partial(_loss, finish=lambda information: information.mean()),
+    mistakes=wrong(
+        _loss,
+        lambda x, sharpness=None, scale=None, beta=4.0: _loss(x, sharpness=sharpness, scale=scale),
+        "β should go to the templates; yours are the same for every β",
+        lambda x, beta=4.0, **options: _loss(
+            x * icnn.part_mask(x, beta=beta), beta=beta, **options
+        ),
+        "the loss looks at the maps before the mask; yours masks them first",
+        finish=(
+            lambda information: information.mean(),
             "a loss goes down when the information goes up; yours has the sign of the information",
-        ),
-        (
-            partial(_loss, finish=lambda information: -information.sum()),
+            lambda information: -information.sum(),
             "the loss should be the mean over the filters; yours is the sum",
-        ),
-        (
-            partial(_loss, finish=lambda information: -information),
+            lambda information: -information,
             "the loss should be one number, the mean over the filters; yours is one number each",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: 1),
-            "with sharpness and scale the fitness should change; yours is always the one with the "
-            "paper's constants",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: (sharpness / scale)[:, None]),
-            "the scaled fitness takes T/τ, templates with a peak of 1; in yours the division by τ "
-            "is missing",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: (sharpness / scale * tau)[:, None]),
-            "the scaled fitness takes T/τ; yours multiplies by τ instead of dividing",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: (sharpness * scale / tau)[:, None]),
-            "the scaled fitness takes x/scale; yours multiplies by the scale instead of dividing",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: (1 / scale / tau)[:, None]),
-            "the scaled fitness should be multiplied by the sharpness; yours does not use it",
-        ),
-        (
-            partial(
-                _loss, gain=lambda sharpness, scale, tau: (1 / sharpness / scale / tau)[:, None]
-            ),
-            "the fitness should be multiplied by the sharpness; yours is divided by it",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: sharpness / tau),
-            "the scaled fitness takes x/scale; yours does not use the scale",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: sharpness / scale.mean() / tau),
-            "each filter should be divided by its own scale; yours uses the mean of all scales",
-        ),
-        (
-            partial(_loss, gain=lambda sharpness, scale, tau: sharpness / scale / tau),
-            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
-            "templates: give it one more axis, behind",
-        ),
-        (
-            partial(
-                _loss, gain=lambda sharpness, scale, tau: (sharpness / scale / tau)[:, None, None]
-            ),
-            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
-            "images: give it one more axis behind, not two",
-        ),
-        (
-            partial(_loss, tau=lambda n: 0.5 / n),
-            "τ should be 0.5/n², with n the side of the map; yours is 0.5/n",
-        ),
-        (
-            lambda x, sharpness=None, scale=None, beta=4.0: _loss(
-                x, sharpness=sharpness, scale=scale
-            ),
-            "β should go to the templates; yours are the same for every β",
-        ),
-        (
-            lambda x, beta=4.0, **options: _loss(
-                x * icnn.part_mask(x, beta=beta), beta=beta, **options
-            ),
-            "the loss looks at the maps before the mask; yours masks them first",
-        ),
-        (
-            partial(_loss, finish=lambda information: -information.mean().detach()),
+            lambda information: -information.mean().detach(),
             "the value is right, but no gradient reaches x, so nothing could be learned: no "
             "detach, item, NumPy or float on the way",
         ),
-        (
-            partial(_loss, information=_frozen),
+        gain=(
+            lambda sharpness, scale, tau: 1,
+            "with sharpness and scale the fitness should change; yours is always the one with the "
+            "paper's constants",
+            lambda sharpness, scale, tau: (sharpness / scale)[:, None],
+            "the scaled fitness takes T/τ, templates with a peak of 1; in yours the division by τ "
+            "is missing",
+            lambda sharpness, scale, tau: (sharpness / scale * tau)[:, None],
+            "the scaled fitness takes T/τ; yours multiplies by τ instead of dividing",
+            lambda sharpness, scale, tau: (sharpness * scale / tau)[:, None],
+            "the scaled fitness takes x/scale; yours multiplies by the scale instead of dividing",
+            lambda sharpness, scale, tau: (1 / scale / tau)[:, None],
+            "the scaled fitness should be multiplied by the sharpness; yours does not use it",
+            lambda sharpness, scale, tau: (1 / sharpness / scale / tau)[:, None],
+            "the fitness should be multiplied by the sharpness; yours is divided by it",
+            lambda sharpness, scale, tau: sharpness / tau,
+            "the scaled fitness takes x/scale; yours does not use the scale",
+            lambda sharpness, scale, tau: sharpness / scale.mean() / tau,
+            "each filter should be divided by its own scale; yours uses the mean of all scales",
+            lambda sharpness, scale, tau: sharpness / scale / tau,
+            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
+            "templates: give it one more axis, behind",
+            lambda sharpness, scale, tau: (sharpness / scale / tau)[:, None, None],
+            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
+            "images: give it one more axis behind, not two",
+        ),
+        tau=(
+            lambda n: 0.5 / n,
+            "τ should be 0.5/n², with n the side of the map; yours is 0.5/n",
+        ),
+        information=(
+            _frozen,
             "the value is right, but not its gradient: in yours Z_T is a constant, as in the "
             "paper's equation 4",
         ),
@@ -224,86 +189,64 @@ score_gradient = Task(
     cases=(
         Case(
             "four images, two filters and five templates",
-            (scores(4, 2, 5, seed=21), distribution(5, seed=22)),
+            fitnesses(4, 2, 5, seed=21),
         ),
         Case("the worked example", (WORKED_SCORES, THIRDS)),
         Case(
             "three images, four filters and ten templates",
-            (scores(3, 4, 10, seed=23), distribution(10, seed=24)),
+            fitnesses(3, 4, 10, seed=23),
         ),
     ),
     edges=(
         Case(
             "a batch of one image, where nothing can be gained",
-            (scores(1, 2, 5, seed=25), distribution(5, seed=26)),
+            fitnesses(1, 2, 5, seed=25),
         ),
         LARGE,
         Case(
             "fitnesses in float32",
-            (scores(4, 3, 5, seed=21).float(), distribution(5, seed=22, dtype=torch.float32)),
+            fitnesses(4, 3, 5, seed=21, dtype=torch.float32),
         ),
     ),
-    mistakes=(
-        (
-            partial(_slope, typical=lambda p, surprise, prior: 0),
+    mistakes=wrong(
+        _slope,
+        typical=(
+            lambda p, surprise, prior: 0,
             "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, as in yours, Z_T is frozen: no "
             "image loses what another one gains",
-        ),
-        (
-            partial(_slope, typical=lambda p, surprise, prior: surprise.mean(0)),
+            lambda p, surprise, prior: surprise.mean(0),
             "the mean of ℓ that is taken off should be weighted by p(x|T); yours counts all images "
             "alike",
-        ),
-        (
-            partial(
-                _slope,
-                typical=lambda p, surprise, prior: (prior * p * surprise).sum((0, 2), keepdim=True),
-            ),
+            lambda p, surprise, prior: (prior * p * surprise).sum((0, 2), keepdim=True),
             "what is taken off ℓ should be a mean for each template; yours is the mutual "
             "information, over all templates",
-        ),
-        (
-            partial(
-                _slope, typical=lambda p, surprise, prior: (prior * surprise).sum(2, keepdim=True)
-            ),
+            lambda p, surprise, prior: (prior * surprise).sum(2, keepdim=True),
             "the mean of ℓ should go over the images; yours goes over the templates",
         ),
-        (
-            partial(_slope, finish=lambda prior, p, change: p * change),
+        finish=(
+            lambda prior, p, change: p * change,
             "the factor p(T) is missing in front of yours",
-        ),
-        (
-            partial(_slope, finish=lambda prior, p, change: prior * change),
+            lambda prior, p, change: prior * change,
             "the factor p(x|T) is missing in front of yours",
-        ),
-        (
-            partial(_slope, finish=lambda prior, p, change: -prior * p * change),
+            lambda prior, p, change: -prior * p * change,
             "the gradient should be that of the information; yours has the opposite sign, that of "
             "the loss",
-        ),
-        (
-            partial(_slope, finish=lambda prior, p, change: prior * p * change / p.shape[1]),
+            lambda prior, p, change: prior * p * change / p.shape[1],
             "the filters are added up, not averaged; yours is divided by C",
+            lambda prior, p, change: prior * p * change / math.log(2),
+            "the logarithm should be the natural one; yours is log₂",
+            lambda prior, p, change: (prior * p * change).sum(1),
+            "each filter should keep a gradient of its own, (N, C, T); yours adds them up",
         ),
-        (
-            partial(_slope, normalise=lambda s: s.log_softmax(2)),
+        normalise=(
+            lambda s: s.log_softmax(2),
             "Z_T should sum over the images (axis 0); yours sums over the templates",
         ),
-        (
-            partial(_slope, marginal=lambda log_p, prior: 0),
+        marginal=(
+            lambda log_p, prior: 0,
             "ℓ should be ln p(x|T)/p(x); in yours p(x) is missing",
-        ),
-        (
-            partial(_slope, marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log()),
+            lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
             "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
-        ),
-        (
-            partial(_slope, finish=lambda prior, p, change: prior * p * change / math.log(2)),
-            "the logarithm should be the natural one; yours is log₂",
-        ),
-        (
-            partial(_slope, finish=lambda prior, p, change: (prior * p * change).sum(1)),
-            "each filter should keep a gradient of its own, (N, C, T); yours adds them up",
         ),
     ),
     hints=(
@@ -392,84 +335,61 @@ paper_gradient = Task(
             (20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
         ),
     ),
-    mistakes=(
-        (
-            partial(_paper, finish=lambda gradient: gradient / gradient.shape[1]),
+    mistakes=wrong(
+        _paper,
+        lambda x, is_target, beta=4.0: _paper(x, is_target),
+        "β should go to the templates; yours are the same for every β",
+        _exact,
+        "that is the exact gradient, of all templates and nothing frozen; equation 4 keeps one "
+        "template for each map",
+        _all_frozen,
+        "equation 4 keeps one template for each map; yours freezes Z_T as well, but adds up "
+        "all templates",
+        finish=(
+            lambda gradient: gradient / gradient.shape[1],
             "the result should have the sign of the loss, to descend; yours has the sign of the "
             "information, as equation 4 is printed",
-        ),
-        (
-            partial(_paper, finish=lambda gradient: -gradient),
+            lambda gradient: -gradient,
             "filter_loss is a mean over the filters, so its gradient is divided by C; yours is not",
-        ),
-        (
-            partial(_paper, finish=lambda gradient: -gradient / gradient.shape[0]),
+            lambda gradient: -gradient / gradient.shape[0],
             "the result should be divided by the number of filters C; yours is divided by the "
             "number of images N",
         ),
-        (
-            partial(
-                _paper, choose=lambda is_target, peak, last: torch.where(is_target, last, peak)
-            ),
+        choose=(
+            lambda is_target, peak, last: torch.where(is_target, last, peak),
             "images of the category take the template at their peak, all others T⁻; yours are the "
             "other way round",
-        ),
-        (
-            partial(_paper, choose=lambda is_target, peak, last: peak),
+            lambda is_target, peak, last: peak,
             "images of another category should take T⁻; in yours all images take the template at "
             "their peak",
-        ),
-        (
-            partial(_paper, choose=lambda is_target, peak, last: torch.full_like(peak, last)),
+            lambda is_target, peak, last: torch.full_like(peak, last),
             "images of the category should take the template at their peak; in yours all take T⁻",
         ),
-        (
-            partial(_paper, peak=lambda x, scores: scores[..., :-1].argmax(-1)),
+        peak=(
+            lambda x, scores: scores[..., :-1].argmax(-1),
             "the template should be the one at the map's peak, argmax x; yours is the best-fitting "
             "one",
-        ),
-        (
-            partial(_paper, peak=lambda x, scores: x.mT.flatten(-2).argmax(-1)),
+            lambda x, scores: x.mT.flatten(-2).argmax(-1),
             "template r·n + c has its peak at row r and column c; in yours rows and columns are "
             "swapped",
         ),
-        (
-            partial(_paper, normalise=lambda s: s.log_softmax(2)),
+        normalise=(
+            lambda s: s.log_softmax(2),
             "Z_T should sum over the images (axis 0); yours sums over the templates",
         ),
-        (
-            partial(_paper, weight=lambda prior, log_p, log_x: log_p.exp() * (log_p - log_x)),
+        weight=(
+            lambda prior, log_p, log_x: log_p.exp() * (log_p - log_x),
             "the factor p(T) of the chosen template is missing in yours",
-        ),
-        (
-            partial(_paper, weight=lambda prior, log_p, log_x: prior * (log_p - log_x)),
+            lambda prior, log_p, log_x: prior * (log_p - log_x),
             "the factor p(x|T) of the chosen template is missing in yours",
-        ),
-        (
-            partial(_paper, weight=lambda prior, log_p, log_x: prior * log_p.exp()),
+            lambda prior, log_p, log_x: prior * log_p.exp(),
             "the factor ln p(x|T)/p(x) is missing in yours",
-        ),
-        (
-            partial(_paper, weight=lambda prior, log_p, log_x: prior * log_p.exp() * log_p),
+            lambda prior, log_p, log_x: prior * log_p.exp() * log_p,
             "the logarithm should be of p(x|T)/p(x); in yours p(x) is missing",
         ),
-        (
-            partial(_paper, tau=1.0),
+        tau=(
+            1.0,
             "the template at the end should have the paper's τ as well; yours has a peak of 1",
-        ),
-        (
-            lambda x, is_target, beta=4.0: _paper(x, is_target),
-            "β should go to the templates; yours are the same for every β",
-        ),
-        (
-            _exact,
-            "that is the exact gradient, of all templates and nothing frozen; equation 4 keeps one "
-            "template for each map",
-        ),
-        (
-            _all_frozen,
-            "equation 4 keeps one template for each map; yours freezes Z_T as well, but adds up "
-            "all templates",
         ),
     ),
     hints=(

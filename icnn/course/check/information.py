@@ -9,18 +9,20 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, number, random
+from icnn.course.check._runner import Case, Task, number, random, wrong
 
 
-def distribution(size: int, *, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """A prior that is not uniform."""
+def _prior(size: int, *, seed: int) -> Tensor:
     prior = 0.2 + random(size, seed=seed)
-    return (prior / prior.sum()).to(dtype)
+    return prior / prior.sum()
 
 
-def scores(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Fitnesses between −3 and 3."""
-    return (6 * random(*shape, seed=seed) - 3).to(dtype)
+def fitnesses(
+    *shape: int, seed: int, least: float = -3.0, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """Fitnesses in a range of 6, (N, C, T), and a prior that is not uniform, (T,)."""
+    prior = _prior(shape[-1], seed=seed + 1)
+    return (6 * random(*shape, seed=seed) + least).to(dtype), prior.to(dtype)
 
 
 # --- the fitness ---------------------------------------------------------------------------------
@@ -57,67 +59,40 @@ fitness = Task(
         Case("maps of one unit", (random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8))),
         Case("maps in float32", (random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float())),
     ),
-    mistakes=(
-        (
-            lambda x, t: _fitness(x, t.mT),
-            "unit (i, j) of the map belongs to unit (i, j) of the template; yours pairs it with "
-            "(j, i), as the trace of a matrix product does",
-        ),
-        (
-            lambda x, t: _fitness(x, t) / t[0].numel(),
-            "the fitness is the sum over the n² units; yours is their mean",
-        ),
-        (
-            lambda x, t: _fitness(x.relu(), t),
-            "the fitness takes the map as it is; yours cuts off what is negative",
-        ),
-        (
-            lambda x, t: _fitness(x, t.relu()),
-            "the negative part of a template counts, too: that is what punishes activation in the "
-            "wrong place; yours cuts it off",
-        ),
-        (
-            lambda x, t: _fitness(x, t)[..., :-1],
-            "there should be a fitness for each of the n²+1 templates; yours leaves out the "
-            "negative one",
-        ),
-        (
-            lambda x, t: _fitness(x, t).transpose(1, 2),
-            "the axes should be (image, filter, template); yours are (image, template, filter)",
-        ),
-        (
-            lambda x, t: _fitness(x, t).transpose(0, 1),
-            "the axes should be (image, filter, template); yours are (filter, image, template)",
-        ),
-        (
-            lambda x, t: _fitness(x, t).permute(2, 0, 1),
-            "the axes should be (image, filter, template); yours begin with the template",
-        ),
-        (
-            lambda x, t: _fitness(x, t).sum(1),
-            "every filter has fitnesses of its own; yours adds up the filters",
-        ),
-        (
-            lambda x, t: _fitness(x, t).amax(-1),
-            "every template should get its fitness; yours keeps the best one only",
-        ),
-        (
-            lambda x, t: torch.einsum("bcij,tij->bcti", x, t),
-            "the sum should go over rows and columns; yours adds up the columns only",
-        ),
-        (
-            lambda x, t: _fitness(x, t).exp(),
-            "the fitness is the sum itself; yours is its exponential, which comes later, in p(x|T)",
-        ),
-        (
-            lambda x, t: _fitness(x, t) / (_norm(x)[..., None] * _norm(t)),
-            "the fitness is the plain sum; yours is divided by the lengths of map and template, "
-            "which forgets how strong the map is",
-        ),
-        (
-            lambda x, t: -((x[:, :, None] - t) ** 2).sum((-2, -1)),
-            "the fitness is the sum of products x·t; yours is minus the squared difference",
-        ),
+    mistakes=wrong(
+        None,
+        lambda x, t: _fitness(x, t.mT),
+        "unit (i, j) of the map belongs to unit (i, j) of the template; yours pairs it with "
+        "(j, i), as the trace of a matrix product does",
+        lambda x, t: _fitness(x, t) / t[0].numel(),
+        "the fitness is the sum over the n² units; yours is their mean",
+        lambda x, t: _fitness(x.relu(), t),
+        "the fitness takes the map as it is; yours cuts off what is negative",
+        lambda x, t: _fitness(x, t.relu()),
+        "the negative part of a template counts, too: that is what punishes activation in the "
+        "wrong place; yours cuts it off",
+        lambda x, t: _fitness(x, t)[..., :-1],
+        "there should be a fitness for each of the n²+1 templates; yours leaves out the "
+        "negative one",
+        lambda x, t: _fitness(x, t).transpose(1, 2),
+        "the axes should be (image, filter, template); yours are (image, template, filter)",
+        lambda x, t: _fitness(x, t).transpose(0, 1),
+        "the axes should be (image, filter, template); yours are (filter, image, template)",
+        lambda x, t: _fitness(x, t).permute(2, 0, 1),
+        "the axes should be (image, filter, template); yours begin with the template",
+        lambda x, t: _fitness(x, t).sum(1),
+        "every filter has fitnesses of its own; yours adds up the filters",
+        lambda x, t: _fitness(x, t).amax(-1),
+        "every template should get its fitness; yours keeps the best one only",
+        lambda x, t: torch.einsum("bcij,tij->bcti", x, t),
+        "the sum should go over rows and columns; yours adds up the columns only",
+        lambda x, t: _fitness(x, t).exp(),
+        "the fitness is the sum itself; yours is its exponential, which comes later, in p(x|T)",
+        lambda x, t: _fitness(x, t) / (_norm(x)[..., None] * _norm(t)),
+        "the fitness is the plain sum; yours is divided by the lengths of map and template, "
+        "which forgets how strong the map is",
+        lambda x, t: -((x[:, :, None] - t) ** 2).sum((-2, -1)),
+        "the fitness is the sum of products x·t; yours is minus the squared difference",
     ),
     hints=(
         "Multiply unit by unit, then add up over both axes of units. Nothing else is summed.",
@@ -164,7 +139,7 @@ WORKED_SCORES = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]], dtype=torch.flo
 THIRDS = torch.full((3,), 1 / 3, dtype=torch.float64)
 # One rule in all sets: a function that is handed fitnesses must bear large ones.
 OVERFLOW = "fitnesses of 1000, where exp overflows (softmax, log_softmax and logsumexp do not)"
-LARGE = Case(OVERFLOW, (1000 + scores(4, 2, 5, seed=19), distribution(5, seed=20)))
+LARGE = Case(OVERFLOW, fitnesses(4, 2, 5, seed=19, least=997.0))
 
 mutual_information = Task(
     signature="mutual_information(fitness, prior)",
@@ -173,136 +148,87 @@ mutual_information = Task(
     cases=(
         Case(
             "four images, two filters and five templates",
-            (scores(4, 2, 5, seed=1), distribution(5, seed=2)),
+            fitnesses(4, 2, 5, seed=1),
         ),
         Case("the worked example", (WORKED_SCORES, THIRDS)),
         Case(
             "three images, four filters and ten templates",
-            (scores(3, 4, 10, seed=3), distribution(10, seed=4)),
+            fitnesses(3, 4, 10, seed=3),
         ),
     ),
     edges=(
         Case(
             "a batch of one image, which can tell nothing",
-            (scores(1, 2, 5, seed=5), distribution(5, seed=6)),
+            fitnesses(1, 2, 5, seed=5),
         ),
-        Case(
-            OVERFLOW, (1000 * torch.eye(5, dtype=torch.float64)[:, None], distribution(5, seed=7))
-        ),
+        Case(OVERFLOW, (1000 * torch.eye(5, dtype=torch.float64)[:, None], _prior(5, seed=7))),
         Case(
             "identical maps, which tell nothing",
-            (scores(1, 2, 5, seed=8).expand(3, 2, 5).clone(), distribution(5, seed=9)),
+            (fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)),
         ),
         Case(
             "fitnesses in float32",
-            (scores(4, 3, 5, seed=1).float(), distribution(5, seed=2, dtype=torch.float32)),
+            fitnesses(4, 3, 5, seed=1, dtype=torch.float32),
         ),
     ),
-    mistakes=(
-        (
-            partial(_information, normalise=lambda s: s.log_softmax(2)),
-            "Z_T should sum over the images (axis 0); yours sums over the templates",
+    mistakes=wrong(
+        _information,
+        lambda fitness, prior: _information(fitness, prior) / math.log(2),
+        "the result should be in nats, with the natural logarithm; yours is in bits, log₂",
+        lambda fitness, prior: -_information(fitness, prior),
+        "mutual information is never negative; yours has the opposite sign, that of the loss "
+        "or of ln p(x)/p(x|T)",
+        partial(
+            _information,
+            marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
+            total=lambda prior, p, ratio: (p * ratio).sum(0).mean(-1),
         ),
-        (
-            partial(_information, normalise=lambda s: s.log_softmax(1)),
+        "the templates should be weighted by the given prior; yours are all equally likely",
+        normalise=(
+            lambda s: s.log_softmax(2),
+            "Z_T should sum over the images (axis 0); yours sums over the templates",
+            lambda s: s.log_softmax(1),
             "Z_T should sum over the images (axis 0); yours sums over the filters, which should "
             "not know of each other",
-        ),
-        (
-            partial(_information, normalise=lambda s: s - s.logsumexp((0, 2), keepdim=True)),
+            lambda s: s - s.logsumexp((0, 2), keepdim=True),
             "each template should have its own Z_T, a sum over the images; yours has one sum over "
             "images and templates",
-        ),
-        (
-            partial(_information, normalise=lambda s: s),
+            lambda s: s,
             "p(x|T) should be divided by Z_T, so that it sums to 1 over the images; yours is exp "
             "of the fitness alone",
         ),
-        (
-            lambda fitness, prior: _information(fitness, prior) / math.log(2),
-            "the result should be in nats, with the natural logarithm; yours is in bits, log₂",
-        ),
-        (
-            lambda fitness, prior: -_information(fitness, prior),
-            "mutual information is never negative; yours has the opposite sign, that of the loss "
-            "or of ln p(x)/p(x|T)",
-        ),
-        (
-            partial(
-                _information,
-                marginal=lambda log_p, prior: -math.log(len(log_p)),
-            ),
+        marginal=(
+            lambda log_p, prior: -math.log(len(log_p)),
             "p(x) should be Σ_T p(T) p(x|T), another number for each image; yours is 1/N",
-        ),
-        (
-            partial(
-                _information,
-                marginal=lambda log_p, prior: log_p.logsumexp(-1, keepdim=True),
-            ),
+            lambda log_p, prior: log_p.logsumexp(-1, keepdim=True),
             "p(x) should be Σ_T p(T) p(x|T); in yours the weights p(T) are missing",
-        ),
-        (
-            partial(
-                _information,
-                marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
-            ),
+            lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
             "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
-        ),
-        (
-            partial(
-                _information,
-                marginal=lambda log_p, prior: (prior.log() + log_p).logsumexp(0, keepdim=True),
-            ),
+            lambda log_p, prior: (prior.log() + log_p).logsumexp(0, keepdim=True),
             "p(x) should be a sum over the templates, one number for each image; yours sums over "
             "the images",
-        ),
-        (
-            partial(_information, marginal=lambda log_p, prior: 0),
+            lambda log_p, prior: 0,
             "the logarithm should be of p(x|T)/p(x); yours is of p(x|T) alone",
         ),
-        (
-            partial(_information, total=lambda prior, p, ratio: (p * ratio).sum((0, 2))),
+        total=(
+            lambda prior, p, ratio: (p * ratio).sum((0, 2)),
             "the sum over the templates should be weighted by p(T); yours is not weighted",
-        ),
-        (
-            partial(
-                _information,
-                marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
-                total=lambda prior, p, ratio: (p * ratio).sum(0).mean(-1),
-            ),
-            "the templates should be weighted by the given prior; yours are all equally likely",
-        ),
-        (
-            partial(_information, total=lambda prior, p, ratio: (p * ratio).sum(0).mean(-1)),
+            lambda prior, p, ratio: (p * ratio).sum(0).mean(-1),
             "the outer sum should be weighted by the given p(T); yours is a plain mean over the "
             "templates",
-        ),
-        (
-            partial(_information, total=lambda prior, p, ratio: (prior * ratio).sum((0, 2))),
+            lambda prior, p, ratio: (prior * ratio).sum((0, 2)),
             "inside, each image should count with p(x|T); in yours this factor is missing",
-        ),
-        (
-            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum(2).mean(0)),
+            lambda prior, p, ratio: (prior * p * ratio).sum(2).mean(0),
             "the probabilities p(x|T) already weigh the images, so they are summed; yours takes "
             "the mean over the images, and is N times too small",
-        ),
-        (
-            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum()),
+            lambda prior, p, ratio: (prior * p * ratio).sum(),
             "each filter should get a number of its own, (C,); yours adds them up",
-        ),
-        (
-            partial(
-                _information, total=lambda prior, p, ratio: (prior * p * ratio).sum((0, 2)).mean()
-            ),
+            lambda prior, p, ratio: (prior * p * ratio).sum((0, 2)).mean(),
             "each filter should get a number of its own, (C,); yours is the mean over the filters",
-        ),
-        (
-            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum(2)),
+            lambda prior, p, ratio: (prior * p * ratio).sum(2),
             "the result should be one number for each filter; yours still has the axis of the "
             "images, (N, C)",
-        ),
-        (
-            partial(_information, total=lambda prior, p, ratio: (prior * p * ratio).sum(0)),
+            lambda prior, p, ratio: (prior * p * ratio).sum(0),
             "the result should be one number for each filter; yours still has the axis of the "
             "templates, (C, T)",
         ),
@@ -322,70 +248,30 @@ mutual_information = Task(
 # --- equation 5 ----------------------------------------------------------------------------------
 
 
+def _unsure(p, given=0.0):
+    """−p ln(p/given), of logarithms."""
+    return -(p.exp() * (p - given))
+
+
 def _terms(
     fitness,
     prior,
     *,
     joint=lambda s, prior: prior.log() + s.log_softmax(0),
     negative=-1,
-    before=lambda prior, count: -(prior * prior.log()).sum().expand(count),
-    whether=lambda some, none, x: -(some.exp() * (some - x) + none.exp() * (none - x)).sum(0),
-    where=lambda spots, some, x: -(spots.exp() * (spots - some[..., None])).sum((0, 2)),
+    before=lambda prior, count: _unsure(prior.log()).sum().expand(count),
+    whether=lambda some, none, x: (_unsure(some, x) + _unsure(none, x)).sum(0),
+    where=lambda spots, some, x: _unsure(spots, some).sum((0, 2)),
     finish=lambda a, b, c: (a, b, c),
 ):
     table = joint(fitness, prior).roll(-1 - negative, -1)
     spots, none = table[..., :-1], table[..., -1]
     some, x = spots.logsumexp(-1), table.logsumexp(-1)
     first = before(prior, fitness.shape[1])
-    return finish(first, whether(some, none, x), where(spots, some, x))
-
-
-def _where(weight, given):
-    """“Where” with another weight of an image, and given something else."""
-
-    def where(spots, some, x):
-        p = spots - given(some, x)[..., None]
-        return -(weight(some, x)[..., None] * p.exp() * p).sum((0, 2))
-
-    return where
+    return finish(first, whether(some, none, x), where(spots, some[..., None], x[..., None]))
 
 
 COUNTS = "in “where” each image should count with p(T⁺, x); "
-# How much an image counts, the logarithm of what is divided by, and what to say.
-WRONG_WHERE = (
-    (
-        lambda some, x: some.exp() * 0 + 1 / len(some),
-        lambda some, x: some,
-        f"{COUNTS}yours is the plain mean over the images",
-    ),
-    (
-        lambda some, x: x.exp(),
-        lambda some, x: some,
-        f"{COUNTS}yours counts with p(x), also where there is no part",
-    ),
-    (
-        lambda some, x: (some - x).exp(),
-        lambda some, x: some,
-        f"{COUNTS}yours counts with p(T⁺|x): the factor p(x) is missing",
-    ),
-    (
-        lambda some, x: some.exp() * 0 + 1,
-        lambda some, x: some * 0,
-        "“where” is asked given the map and that the part is there: p(T_μ, x) should be divided by "
-        "p(T⁺, x), so that it sums to 1 over the places; yours is not divided",
-    ),
-    (
-        lambda some, x: some.exp(),
-        lambda some, x: x,
-        "“where” is asked given that the part is there: p(T_μ|x) should be divided by p(T⁺|x), so "
-        "that it sums to 1 over the places; yours sums to less",
-    ),
-    (
-        lambda some, x: some.exp() * 0 + 1,
-        lambda some, x: x,
-        f"{COUNTS}and p(T_μ|x) be divided by p(T⁺|x); in yours both are missing",
-    ),
-)
 
 entropy_terms = Task(
     signature="entropy_terms(fitness, prior)",
@@ -394,149 +280,105 @@ entropy_terms = Task(
     cases=(
         Case(
             "four images, two filters and five templates",
-            (scores(4, 2, 5, seed=11), distribution(5, seed=12)),
+            fitnesses(4, 2, 5, seed=11),
         ),
         Case("the worked example", (WORKED_SCORES, THIRDS)),
         Case(
             "three images, four filters and ten templates",
-            (scores(3, 4, 10, seed=13), distribution(10, seed=14)),
+            fitnesses(3, 4, 10, seed=13),
         ),
     ),
     edges=(
         Case(
             "a batch of one image, after which one is as unsure as before",
-            (scores(1, 2, 5, seed=15), distribution(5, seed=16)),
+            fitnesses(1, 2, 5, seed=15),
         ),
         Case(
             "maps of one unit, where there is nothing to be unsure of",
-            (scores(4, 2, 2, seed=17), distribution(2, seed=18)),
+            fitnesses(4, 2, 2, seed=17),
         ),
         LARGE,
         Case(
             "fitnesses in float32",
-            (scores(4, 3, 5, seed=11).float(), distribution(5, seed=12, dtype=torch.float32)),
+            fitnesses(4, 3, 5, seed=11, dtype=torch.float32),
         ),
     ),
-    mistakes=(
-        (
-            partial(_terms, finish=lambda a, b, c: (a, c, b)),
+    mistakes=wrong(
+        _terms,
+        finish=(
+            lambda a, b, c: (a, c, b),
             "“whether” should come before “where”; yours are in the other order",
-        ),
-        (
-            partial(_terms, negative=0),
-            "the negative template is the last one; yours takes the first for it",
-        ),
-        (
-            partial(_terms, joint=lambda s, prior: prior.log() + s.log_softmax(2)),
-            "p(x|T) should be divided by Z_T, a sum over the images (axis 0); yours sums over the "
-            "templates",
-        ),
-        (
-            partial(_terms, joint=lambda s, prior: s.log_softmax(0)),
-            "p(T, x) should be p(T)·p(x|T); in yours the prior is missing",
-        ),
-        (
-            partial(_terms, finish=lambda *terms: tuple(term / math.log(2) for term in terms)),
+            lambda *terms: tuple(term / math.log(2) for term in terms),
             "entropies should be in nats, with the natural logarithm; yours are in bits, log₂",
-        ),
-        (
-            partial(_terms, finish=lambda a, b, c: (a, b, -c)),
+            lambda a, b, c: (a, b, -c),
             "“where” is an entropy and never negative; yours lacks the minus sign, as equation 7 "
             "does in the paper",
-        ),
-        (
-            partial(_terms, finish=lambda a, b, c: (a, -b, c)),
+            lambda a, b, c: (a, -b, c),
             "“whether” is an entropy and never negative; yours lacks the minus sign",
-        ),
-        (
-            partial(_terms, finish=lambda *terms: tuple(-term for term in terms)),
+            lambda *terms: tuple(-term for term in terms),
             "entropies are never negative; in yours all three minus signs are missing",
-        ),
-        (
-            partial(
-                _terms,
-                where=lambda spots, some, x: -(spots.exp() * (spots - x[..., None])).sum((0, 2)),
-            ),
-            "“where” is asked given that the part is there: inside the logarithm, divide by "
-            "p(T⁺, x); yours divides by p(x)",
-        ),
-        (
-            partial(
-                _terms,
-                where=lambda spots, some, x: (
-                    -((spots - some[..., None]).exp() * (spots - some[..., None])).sum((0, 2))
-                ),
-            ),
-            "in “where” each image should count with p(T⁺, x); in yours all images count alike",
-        ),
-        *(
-            (partial(_terms, where=_where(weight, given)), text)
-            for weight, given, text in WRONG_WHERE
-        ),
-        (
-            partial(
-                _terms,
-                whether=lambda some, none, x: (
-                    -((some - x).exp() * (some - x) + (none - x).exp() * (none - x)).sum(0)
-                ),
-            ),
-            "in “whether” each image should count with p(x); in yours all images count alike",
-        ),
-        (
-            partial(
-                _terms,
-                whether=lambda some, none, x: (
-                    -((some - x).exp() * (some - x) + (none - x).exp() * (none - x)).mean(0)
-                ),
-            ),
-            "in “whether” each image should count with p(x); yours is the plain mean",
-        ),
-        (
-            partial(_terms, whether=lambda some, none, x: -(some.exp() * (some - x)).sum(0)),
-            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁻",
-        ),
-        (
-            partial(_terms, whether=lambda some, none, x: -(none.exp() * (none - x)).sum(0)),
-            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁺",
-        ),
-        (
-            partial(
-                _terms,
-                whether=lambda some, none, x: -(some.exp() * some + none.exp() * none).sum(0),
-            ),
-            "“whether” is an entropy given the map: inside the logarithm, divide by p(x); yours "
-            "does not divide",
-        ),
-        (
-            partial(
-                _terms, whether=lambda some, none, x: _binary(some.exp().sum(0), none.exp().sum(0))
-            ),
-            "“whether” is what stays unsure after a map was seen; yours is H(T′), from before",
-        ),
-        (
-            partial(
-                _terms,
-                before=lambda prior, count: torch.full((count,), math.log(len(prior))).to(prior),
-            ),
-            "H(T) = −Σ p(T) ln p(T) depends on the prior; yours is ln of the number of templates, "
-            "right for equal probabilities only",
-        ),
-        (
-            partial(_terms, before=lambda prior, count: -(prior * prior.log()).sum()),
-            "H(T) should be given for every filter, (C,), although it is the same; yours is one "
-            "number",
-        ),
-        (
-            partial(
-                _terms,
-                before=lambda prior, count: _binary(prior[:-1].sum(), prior[-1]).expand(count),
-            ),
-            "H(T) is the entropy of all n²+1 templates; yours is that of T⁺ against T⁻",
-        ),
-        (
-            partial(_terms, finish=lambda a, b, c: (a, a - b - c, c)),
+            lambda a, b, c: (a, a - b - c, c),
             "the second term should be what stays unsure about “whether”; yours is the mutual "
             "information",
+        ),
+        negative=(
+            0,
+            "the negative template is the last one; yours takes the first for it",
+        ),
+        joint=(
+            lambda s, prior: prior.log() + s.log_softmax(2),
+            "p(x|T) should be divided by Z_T, a sum over the images (axis 0); yours sums over the "
+            "templates",
+            lambda s, prior: s.log_softmax(0),
+            "p(T, x) should be p(T)·p(x|T); in yours the prior is missing",
+        ),
+        where=(
+            lambda spots, some, x: _unsure(spots, x).sum((0, 2)),
+            "“where” is asked given that the part is there: inside the logarithm, divide by "
+            "p(T⁺, x); yours divides by p(x)",
+            lambda spots, some, x: _unsure(spots - some).sum((0, 2)),
+            f"{COUNTS}in yours all images count alike",
+            lambda spots, some, x: _unsure(spots - some).sum(2).mean(0),
+            f"{COUNTS}yours is the plain mean over the images",
+            lambda spots, some, x: (x.exp() * _unsure(spots - some)).sum((0, 2)),
+            f"{COUNTS}yours counts with p(x), also where there is no part",
+            lambda spots, some, x: ((some - x).exp() * _unsure(spots - some)).sum((0, 2)),
+            f"{COUNTS}yours counts with p(T⁺|x): the factor p(x) is missing",
+            lambda spots, some, x: _unsure(spots).sum((0, 2)),
+            "“where” is asked given the map and that the part is there: p(T_μ, x) should be "
+            "divided by p(T⁺, x), so that it sums to 1 over the places; yours is not divided",
+            lambda spots, some, x: (some.exp() * _unsure(spots - x)).sum((0, 2)),
+            "“where” is asked given that the part is there: p(T_μ|x) should be divided by p(T⁺|x), "
+            "so that it sums to 1 over the places; yours sums to less",
+            lambda spots, some, x: _unsure(spots - x).sum((0, 2)),
+            f"{COUNTS}and p(T_μ|x) be divided by p(T⁺|x); in yours both are missing",
+        ),
+        whether=(
+            lambda some, none, x: (_unsure(some - x) + _unsure(none - x)).sum(0),
+            "in “whether” each image should count with p(x); in yours all images count alike",
+            lambda some, none, x: (_unsure(some - x) + _unsure(none - x)).mean(0),
+            "in “whether” each image should count with p(x); yours is the plain mean",
+            lambda some, none, x: _unsure(some, x).sum(0),
+            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁻",
+            lambda some, none, x: _unsure(none, x).sum(0),
+            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁺",
+            lambda some, none, x: (_unsure(some) + _unsure(none)).sum(0),
+            "“whether” is an entropy given the map: inside the logarithm, divide by p(x); yours "
+            "does not divide",
+            lambda some, none, x: _unsure(some.logsumexp(0)) + _unsure(none.logsumexp(0)),
+            "“whether” is what stays unsure after a map was seen; yours is H(T′), from before",
+        ),
+        before=(
+            lambda prior, count: torch.full((count,), math.log(len(prior))).to(prior),
+            "H(T) = −Σ p(T) ln p(T) depends on the prior; yours is ln of the number of templates, "
+            "right for equal probabilities only",
+            lambda prior, count: _unsure(prior.log()).sum(),
+            "H(T) should be given for every filter, (C,), although it is the same; yours is one "
+            "number",
+            lambda prior, count: sum(
+                _unsure(p.log()) for p in (prior[:-1].sum(), prior[-1])
+            ).expand(count),
+            "H(T) is the entropy of all n²+1 templates; yours is that of T⁺ against T⁻",
         ),
     ),
     hints=(
@@ -549,7 +391,3 @@ entropy_terms = Task(
     ),
     own=("entropy_terms",),
 )
-
-
-def _binary(some: Tensor, none: Tensor) -> Tensor:
-    return -(some * some.log() + none * none.log())

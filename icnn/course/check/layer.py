@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, gradient, random
+from icnn.course.check._runner import Case, Task, gradient, random, wrong
 from icnn.course.check.templates import TIED_MAPS, WORKED_MAP
 
 # --- the forward pass ----------------------------------------------------------------------------
@@ -66,65 +64,44 @@ masked_maps = Task(
             gradient,
         ),
     ),
-    mistakes=(
-        (
-            partial(_masked_maps, finish=lambda masked: masked),
+    mistakes=wrong(
+        _masked_maps,
+        lambda x, beta=4.0: _masked_maps(x),
+        "β should go to the mask; yours is the same for every β",
+        lambda x, beta=4.0: _masked_maps(x.detach(), beta=beta),
+        "the values are right, but no gradient reaches x, so the layers below could not learn: "
+        "do not detach x itself, and stay with torch",
+        finish=(
+            lambda masked: masked,
             "what is negative should become 0 at the end; in yours max(…, 0), a ReLU, is missing",
         ),
-        (
-            partial(_masked_maps, join=lambda x, mask: x),
+        join=(
+            lambda x, mask: x,
             "far from its peak a map should become 0; yours applies the ReLU, but no mask",
-        ),
-        (
-            partial(_masked_maps, join=lambda x, mask: mask),
+            lambda x, mask: mask,
             "the map should be multiplied by the mask; yours is the mask alone",
-        ),
-        (
-            partial(_masked_maps, join=lambda x, mask: x + mask),
+            lambda x, mask: x + mask,
             "the map should be multiplied by the mask; yours adds the two",
-        ),
-        (
-            partial(_masked_maps, join=lambda x, mask: x * mask * mask),
+            lambda x, mask: x * mask * mask,
             "the map should be multiplied by the mask once; yours is masked twice",
-        ),
-        (
-            partial(_masked_maps, join=lambda x, mask: x * (mask > 0)),
+            lambda x, mask: x * (mask > 0),
             "the mask should fade with the distance from the peak; yours lets all near units pass "
             "in full",
-        ),
-        (
-            partial(_masked_maps, mask=_template_mask),
-            "the mask should end at 0; yours is a whole template, whose negative part turns "
-            "negative values into positive ones",
-        ),
-        (
-            partial(_masked_maps, join=lambda x, mask: x * mask * 0.5 / mask[0, 0].numel()),
+            lambda x, mask: x * mask * 0.5 / mask[0, 0].numel(),
             "the mask should be 1 at the peak, so that the peak passes unchanged; yours is τ there",
         ),
-        (
-            lambda x, beta=4.0: _masked_maps(x),
-            "β should go to the mask; yours is the same for every β",
-        ),
-        (
-            partial(_masked_maps, mask=lambda x, beta: x == x.amax((2, 3), keepdim=True)),
+        mask=(
+            _template_mask,
+            "the mask should end at 0; yours is a whole template, whose negative part turns "
+            "negative values into positive ones",
+            lambda x, beta: x == x.amax((2, 3), keepdim=True),
             "the neighbourhood of the peak should pass as well; yours keeps the peak alone",
-        ),
-        (
-            partial(_masked_maps, mask=_shared_mask),
+            _shared_mask,
             "each map should get its own mask; in yours all filters of an image share one",
-        ),
-        (
-            partial(_masked_maps, mask=lambda x, beta: icnn.part_mask(x, beta=beta).mT),
+            lambda x, beta: icnn.part_mask(x, beta=beta).mT,
             "row and column of the mask's peak are swapped in yours",
-        ),
-        (
-            partial(_masked_maps, mask=lambda x, beta: 1 - icnn.part_mask(x, beta=beta)),
+            lambda x, beta: 1 - icnn.part_mask(x, beta=beta),
             "the neighbourhood of the peak should pass; yours removes it and keeps the rest",
-        ),
-        (
-            lambda x, beta=4.0: _masked_maps(x.detach(), beta=beta),
-            "the values are right, but no gradient reaches x, so the layers below could not learn: "
-            "do not detach x itself, and stay with torch",
         ),
     ),
     hints=(
@@ -194,77 +171,52 @@ running_peak = Task(
             use=_has_gradient,
         ),
     ),
-    mistakes=(
-        (
-            partial(
-                _running_peak, mix=lambda old, new, momentum: momentum * old + (1 - momentum) * new
-            ),
+    mistakes=wrong(
+        _running_peak,
+        mix=(
+            lambda old, new, momentum: momentum * old + (1 - momentum) * new,
             "momentum is the share of the new value; in yours it is the share of the old one",
-        ),
-        (
-            partial(_running_peak, mix=lambda old, new, momentum: new),
+            lambda old, new, momentum: new,
             "after the first batch the old value should count, too; yours forgets it",
-        ),
-        (
-            partial(_running_peak, mix=lambda old, new, momentum: old),
+            lambda old, new, momentum: old,
             "the new batch should change the running value; yours stays as it was",
-        ),
-        (
-            partial(_running_peak, mix=lambda old, new, momentum: old + momentum * new),
+            lambda old, new, momentum: old + momentum * new,
             "the old value should move towards the new one, by momentum·(new − old); yours "
             "adds momentum·new, and grows without end",
-        ),
-        (
-            partial(_running_peak, mix=lambda old, new, momentum: old + momentum * (old - new)),
+            lambda old, new, momentum: old + momentum * (old - new),
             "the old value should move towards the new one; yours moves away: "
             "(new − old), not (old − new)",
-        ),
-        (
-            partial(_running_peak, mix=lambda old, new, momentum: old + 0.1 * (new - old)),
+            lambda old, new, momentum: old + 0.1 * (new - old),
             "the given momentum should be used; yours is always 0.1",
-        ),
-        (
-            partial(_running_peak, mix=lambda old, new, momentum: torch.maximum(old, new)),
+            lambda old, new, momentum: torch.maximum(old, new),
             "the running value should be able to fall; yours keeps the larger of old and new",
         ),
-        (
-            partial(_running_peak, first=lambda new, momentum: momentum * new),
+        first=(
+            lambda new, momentum: momentum * new,
             "on the first batch the new value is the result; yours starts from 0 and needs "
             "many batches to warm up",
-        ),
-        (
-            partial(_running_peak, first=lambda new, momentum: torch.zeros_like(new)),
+            lambda new, momentum: torch.zeros_like(new),
             "on the first batch the new value is the result; yours is 0",
         ),
-        (
-            partial(_running_peak, latest=lambda x: x.amax((0, 2, 3))),
+        latest=(
+            lambda x: x.amax((0, 2, 3)),
             "the new value should be the mean over the images of their peaks; yours is the "
             "largest peak of the batch",
-        ),
-        (
-            partial(_running_peak, latest=lambda x: x.mean((0, 2, 3))),
+            lambda x: x.mean((0, 2, 3)),
             "the new value should be made of peaks, the largest value of each map; yours "
             "is the mean over the units",
-        ),
-        (
-            partial(_running_peak, latest=lambda x: x.mean(0).amax((1, 2))),
+            lambda x: x.mean(0).amax((1, 2)),
             "first take the peak of each map, then the mean over the images; yours averages the "
             "maps first",
-        ),
-        (
-            partial(_running_peak, latest=lambda x: x.amax((2, 3)).sum(0)),
+            lambda x: x.amax((2, 3)).sum(0),
             "the new value should be the mean over the images; yours is the sum",
-        ),
-        (
-            partial(_running_peak, latest=lambda x: x.amax((2, 3)).mean().expand(x.shape[1])),
+            lambda x: x.amax((2, 3)).mean().expand(x.shape[1]),
             "each filter should have a peak of its own; yours is averaged over the filters, too",
-        ),
-        (
-            partial(_running_peak, latest=lambda x: x.amax((1, 2, 3)).mean(0).expand(x.shape[1])),
+            lambda x: x.amax((1, 2, 3)).mean(0).expand(x.shape[1]),
             "each filter should have a peak of its own; yours is that of the strongest filter",
         ),
-        (
-            partial(_running_peak, cut=lambda x: x),
+        cut=(
+            lambda x: x,
             "the values are right, but they carry a gradient, so the network could lower them to "
             "please the loss: detach",
         ),
@@ -346,61 +298,44 @@ assign_categories = Task(
         Case("a batch of one image", (_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5)),
         Case("maps in float32", (_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3)),
     ),
-    mistakes=(
-        (
-            partial(_assign, average=lambda own: own.sum(0)),
+    mistakes=wrong(
+        _assign,
+        _most_wins,
+        "each filter is asked for its own favourite category; yours counts on which images it "
+        "is the strongest of all filters",
+        average=(
+            lambda own: own.sum(0),
             "categories should be compared by the mean over their images; yours compares sums, "
             "which favours categories with many images",
-        ),
-        (
-            partial(_assign, level=lambda x: x.amax((2, 3))),
-            "activation is the mean over all units; yours takes the peak of each map",
-        ),
-        (
-            partial(_assign, average=lambda own: own.amax(0)),
+            lambda own: own.amax(0),
             "categories should be compared by the mean over their images; yours compares the "
             "one strongest image of each",
-        ),
-        (
-            partial(_assign, average=lambda own: own.median(0).values),
+            lambda own: own.median(0).values,
             "categories should be compared by the mean over their images; yours takes the median",
-        ),
-        (
-            partial(_assign, choose=lambda table: table.argmin(0)),
-            "the category with the largest mean is wanted; yours is the one with the smallest",
-        ),
-        (
-            partial(_assign, choose=lambda table: table.argmax(1)),
-            "the question is which category each filter prefers, (C,); yours is which filter each "
-            "category prefers, one for each category",
-        ),
-        (
-            partial(_assign, choose=lambda table: table.argmax(0) + 1),
-            "categories are counted from 0; yours are counted from 1",
-        ),
-        (
-            partial(_assign, choose=lambda table: table.amax(0)),
-            "the number of the category is wanted, an argmax; yours is its mean activation",
-        ),
-        (
-            partial(_assign, choose=lambda table: table.T),
-            "the number of the category is wanted; yours is the whole table of means",
-        ),
-        (
-            partial(_assign, choose=lambda table: torch.eye(len(table)).long()[table.argmax(0)]),
-            "the number of the category is wanted; yours is one-hot",
-        ),
-        (
-            _most_wins,
-            "each filter is asked for its own favourite category; yours counts on which images it "
-            "is the strongest of all filters",
-        ),
-        (
-            partial(_assign, average=lambda own: own[0]),
+            lambda own: own[0],
             "all images of a category count, as a mean; yours takes only one image of each",
         ),
-        (
-            partial(_assign, absent=torch.nan),
+        level=(
+            lambda x: x.amax((2, 3)),
+            "activation is the mean over all units; yours takes the peak of each map",
+        ),
+        choose=(
+            lambda table: table.argmin(0),
+            "the category with the largest mean is wanted; yours is the one with the smallest",
+            lambda table: table.argmax(1),
+            "the question is which category each filter prefers, (C,); yours is which filter each "
+            "category prefers, one for each category",
+            lambda table: table.argmax(0) + 1,
+            "categories are counted from 0; yours are counted from 1",
+            lambda table: table.amax(0),
+            "the number of the category is wanted, an argmax; yours is its mean activation",
+            lambda table: table.T,
+            "the number of the category is wanted; yours is the whole table of means",
+            lambda table: torch.eye(len(table)).long()[table.argmax(0)],
+            "the number of the category is wanted; yours is one-hot",
+        ),
+        absent=(
+            torch.nan,
             "a category without images should never be chosen; in yours its mean is NaN, which "
             "argmax takes for the largest",
         ),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, number, random
+from icnn.course.check._runner import Case, Task, number, random, wrong
 
 
 def _templates(
@@ -60,128 +60,83 @@ part_templates = Task(
         Case("maps of 2×2 units", (2,), {"beta": 1.0}),
         Case("a map of one unit, which has one place and two templates", (1,)),
     ),
-    mistakes=(
-        (
-            partial(_templates, distance=lambda a, b: (a**2 + b**2).sqrt()),
+    mistakes=wrong(
+        _templates,
+        lambda n, **options: _templates(3, **options),
+        "there should be n²+1 templates of n×n units; yours are those of n = 3 for every n",
+        partial(
+            _templates,
+            shape=lambda d, n, beta: 1 - beta * d / n,
+            height=lambda values, tau: (tau * values).clamp(min=-1),
+        ),
+        "a template should stop falling at −τ; yours stops at −1: take max(…, −1) first, and "
+        "multiply by τ afterwards",
+        lambda n, beta=4.0, tau=None: _templates(n, tau=tau),
+        "β should decide how fast a template falls; yours are the same for every β",
+        lambda n, beta=4.0, tau=None: _templates(n, beta=1.0, tau=tau),
+        "the distance should be multiplied by β, so that a template falls faster; in yours "
+        "there is no β",
+        lambda n, beta=4.0, tau=None: _templates(n, beta=beta),
+        "a given τ should be the height of the peak; yours is 0.5/n² whatever τ is",
+        distance=(
+            lambda a, b: (a**2 + b**2).sqrt(),
             "the distance should be in city blocks, |i − r| + |j − c|; yours is the straight line, "
             "√((i − r)² + (j − c)²)",
-        ),
-        (
-            partial(_templates, distance=lambda a, b: a**2 + b**2),
+            lambda a, b: a**2 + b**2,
             "the distance should be |i − r| + |j − c|; yours adds the squares of the two",
-        ),
-        (
-            partial(_templates, distance=torch.maximum),
+            torch.maximum,
             "the distance should be the sum |i − r| + |j − c|; yours is the larger of the two",
-        ),
-        (
-            partial(_templates, distance=lambda a, b: a),
+            lambda a, b: a,
             "the distance should be |i − r| + |j − c|; yours leaves out the columns",
-        ),
-        (
-            partial(_templates, distance=lambda a, b: b),
+            lambda a, b: b,
             "the distance should be |i − r| + |j − c|; yours leaves out the rows",
         ),
-        (
-            partial(_templates, first=1),
+        first=(
+            1,
             "rows and columns are counted from 0; your places are off by one, as if counted from 1",
         ),
-        (
-            partial(_templates, shape=lambda d, n, beta: (1 - beta * d).clamp(min=-1)),
+        shape=(
+            lambda d, n, beta: (1 - beta * d).clamp(min=-1),
             "β times the distance should be divided by n, so that large maps get large templates; "
             "yours is not divided",
-        ),
-        (
-            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / n**2).clamp(min=-1)),
+            lambda d, n, beta: (1 - beta * d / n**2).clamp(min=-1),
             "β times the distance should be divided by n; yours is divided by n²",
-        ),
-        (
-            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / 3).clamp(min=-1)),
+            lambda d, n, beta: (1 - beta * d / 3).clamp(min=-1),
             "β times the distance should be divided by n; yours is right for 3×3 maps only",
-        ),
-        (
-            lambda n, **options: _templates(3, **options),
-            "there should be n²+1 templates of n×n units; yours are those of n = 3 for every n",
-        ),
-        (
-            partial(_templates, shape=lambda d, n, beta: 1 - beta * d / n),
+            lambda d, n, beta: 1 - beta * d / n,
             "far from its place a template should stop falling at −τ; yours goes on below: "
             "max(…, −1) is missing",
-        ),
-        (
-            partial(
-                _templates,
-                shape=lambda d, n, beta: 1 - beta * d / n,
-                height=lambda values, tau: (tau * values).clamp(min=-1),
-            ),
-            "a template should stop falling at −τ; yours stops at −1: take max(…, −1) first, and "
-            "multiply by τ afterwards",
-        ),
-        (
-            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=0)),
+            lambda d, n, beta: (1 - beta * d / n).clamp(min=0),
             "a template should fall to −τ; yours stops at 0, which makes it a mask",
-        ),
-        (
-            partial(_templates, shape=lambda d, n, beta: (1 - beta * d / n).clamp(max=-1)),
+            lambda d, n, beta: (1 - beta * d / n).clamp(max=-1),
             "max(…, −1) keeps what is above −1, so as a clamp it is min=-1; yours cuts off what is "
             "above −1",
-        ),
-        (
-            partial(_templates, shape=lambda d, n, beta: 1 + beta * d / n),
+            lambda d, n, beta: 1 + beta * d / n,
             "a template should fall with the distance from its place; yours rises: what is the "
             "sign of β?",
         ),
-        (
-            lambda n, beta=4.0, tau=None: _templates(n, tau=tau),
-            "β should decide how fast a template falls; yours are the same for every β",
-        ),
-        (
-            lambda n, beta=4.0, tau=None: _templates(n, beta=1.0, tau=tau),
-            "the distance should be multiplied by β, so that a template falls faster; in yours "
-            "there is no β",
-        ),
-        (
-            lambda n, beta=4.0, tau=None: _templates(n, beta=beta),
-            "a given τ should be the height of the peak; yours is 0.5/n² whatever τ is",
-        ),
-        (
-            partial(_templates, height=lambda values, tau: values),
+        height=(
+            lambda values, tau: values,
             "the peak of a positive template should be τ; yours is 1: the factor τ is missing",
         ),
-        (
-            partial(_templates, default=lambda n: 0.5 / n),
+        default=(
+            lambda n: 0.5 / n,
             "when τ is not given it should be 0.5/n²; yours is 0.5/n",
-        ),
-        (
-            partial(_templates, default=lambda n: 0.5),
+            lambda n: 0.5,
             "when τ is not given it should be 0.5/n²; yours is 0.5",
         ),
-        (
-            partial(_templates, join=lambda positive, negative: positive),
+        join=(
+            lambda positive, negative: positive,
             "there should be n²+1 templates, and yours are n²: the negative template is missing",
-        ),
-        (
-            partial(_templates, join=lambda positive, negative: torch.cat([negative, positive])),
+            lambda positive, negative: torch.cat([negative, positive]),
             "the negative template should come last; yours comes first",
-        ),
-        (
-            partial(_templates, join=lambda positive, negative: torch.cat([positive.mT, negative])),
+            lambda positive, negative: torch.cat([positive.mT, negative]),
             "template r·n + c should have its peak at row r, column c; yours has it at row c, "
             "column r: rows and columns are swapped",
-        ),
-        (
-            partial(
-                _templates,
-                join=lambda positive, negative: torch.cat([positive, negative]).permute(1, 2, 0),
-            ),
+            lambda positive, negative: torch.cat([positive, negative]).permute(1, 2, 0),
             "the templates should come one after the other along the first axis, (n²+1, n, n); "
             "yours are along the last",
-        ),
-        (
-            partial(
-                _templates,
-                join=lambda positive, negative: torch.cat([positive, negative]).flatten(1),
-            ),
+            lambda positive, negative: torch.cat([positive, negative]).flatten(1),
             "each template should be an n×n map; yours are flat, (n²+1, n²)",
         ),
     ),
@@ -231,63 +186,41 @@ template_prior = Task(
         Case("a map of one unit, n = 1 and α = 0.3", (1,), {"alpha": 0.3}),
         Case("n = 7 and the usual α", (7,)),
     ),
-    mistakes=(
-        (
-            partial(_prior, place=lambda alpha, n: 1 - alpha),
+    mistakes=wrong(
+        _prior,
+        partial(_prior, place=lambda alpha, n: (1 - alpha) / n**2, nowhere=lambda alpha: alpha),
+        "α is the probability that the part is somewhere; yours uses it as that of “nowhere”",
+        lambda n, alpha=None: _prior(n),
+        "the prior should depend on α; yours is the same for all templates whatever α is",
+        place=(
+            lambda alpha, n: 1 - alpha,
             "only the last entry, “nowhere”, should be 1 − α; yours are all 1 − α",
-        ),
-        (
-            partial(_prior, place=lambda alpha, n: alpha),
+            lambda alpha, n: alpha,
             "the n² places share α, so that each gets α/n²; yours gets the whole α each",
-        ),
-        (
-            partial(_prior, place=lambda alpha, n: alpha / (n**2 + 1)),
+            lambda alpha, n: alpha / (n**2 + 1),
             "α is shared by the n² places; yours divides by n²+1, as if T⁻ were one of them",
-        ),
-        (
-            partial(_prior, place=lambda alpha, n: alpha / n),
+            lambda alpha, n: alpha / n,
             "an n×n map has n² places to share α; yours divides by n",
         ),
-        (
-            partial(_prior, nowhere=lambda alpha: alpha),
+        nowhere=(
+            lambda alpha: alpha,
             "the last entry, for T⁻, should be 1 − α; yours is α",
         ),
-        (
-            partial(_prior, place=lambda alpha, n: (1 - alpha) / n**2, nowhere=lambda alpha: alpha),
-            "α is the probability that the part is somewhere; yours uses it as that of “nowhere”",
-        ),
-        (
-            lambda n, alpha=None: _prior(n),
-            "the prior should depend on α; yours is the same for all templates whatever α is",
-        ),
-        (
-            partial(_prior, default=lambda n: 0.5),
+        default=(
+            lambda n: 0.5,
             "when α is not given it should be n²/(1 + n²); yours is 0.5",
         ),
-        (
-            partial(_prior, finish=lambda prior, n: prior.roll(1)),
+        finish=(
+            lambda prior, n: prior.roll(1),
             "the entry of T⁻ should come last; yours comes first",
-        ),
-        (
-            partial(_prior, finish=lambda prior, n: prior[:-1]),
+            lambda prior, n: prior[:-1],
             "there should be n²+1 entries, and yours are n²: that of T⁻ is missing",
-        ),
-        (
-            partial(
-                _prior,
-                finish=lambda prior, n: torch.cat([prior[:n], prior[-1:].repeat(n * n + 1 - n)]),
-            ),
+            lambda prior, n: torch.cat([prior[:n], prior[-1:].repeat(n * n + 1 - n)]),
             "all n² places should get α/n²; yours stop after the first row, at n of them",
-        ),
-        (
-            partial(
-                _prior, finish=lambda prior, n: torch.cat([prior[:-2], prior[-1:], prior[-1:]])
-            ),
+            lambda prior, n: torch.cat([prior[:-2], prior[-1:], prior[-1:]]),
             "only the last entry belongs to T⁻; yours is off by one and gives it the last place "
             "as well",
-        ),
-        (
-            partial(_prior, finish=lambda prior, n: prior.log()),
+            lambda prior, n: prior.log(),
             "the entries should be probabilities; yours are their logarithms",
         ),
     ),
@@ -304,11 +237,36 @@ template_prior = Task(
 )
 
 
+def at_largest(x: Tensor) -> Tensor:
+    """Where a map has its peak, as a flat index."""
+    return x.flatten(-2).argmax(-1)
+
+
+def at_smallest(x: Tensor) -> Tensor:
+    """Wrong: its lowest place."""
+    return at_largest(-x)
+
+
+def at_largest_transposed(x: Tensor) -> Tensor:
+    """Wrong: row and column swapped."""
+    return at_largest(x.mT)
+
+
+def at_largest_of_all(x: Tensor) -> Tensor:
+    """Wrong: one place for the whole batch."""
+    return (x.flatten().argmax() % x.shape[-1] ** 2).expand(x.shape[:-2])
+
+
+def at_largest_of_the_sum(x: Tensor) -> Tensor:
+    """Wrong: one place for all filters of an image."""
+    return at_largest(x.sum(-3, keepdim=True).expand_as(x) if x.ndim > 2 else x)
+
+
 def _mask(
     x,
     *,
     beta=4.0,
-    where=lambda x: x.flatten(-2).argmax(-1),
+    where=at_largest,
     distance=lambda rows, columns: rows + columns,
     shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=0),
     finish=lambda mask, x: mask,
@@ -319,15 +277,6 @@ def _mask(
     columns = (axis - (peak % n)[..., None]).abs().to(x.dtype)
     d = distance(*torch.broadcast_tensors(rows[..., :, None], columns[..., None, :]))
     return finish(shape(d, n, beta), x)
-
-
-def _shared_by_all(x):
-    return (x.flatten().argmax() % x.shape[-1] ** 2).expand(x.shape[:-2])
-
-
-def _shared_by_filters(x):
-    total = x.sum(-3, keepdim=True).expand_as(x) if x.ndim > 2 else x
-    return total.flatten(-2).argmax(-1)
 
 
 def _look_at_mask(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
@@ -363,86 +312,59 @@ part_mask = Task(
         Case("a map of one unit", (random(1, 1, 1, 1),)),
         Case("maps in half precision", (random(2, 5, 5, seed=5).half(),), {"beta": 2.0}),
     ),
-    mistakes=(
-        (
-            partial(_mask, finish=lambda mask, x: mask * x),
+    mistakes=wrong(
+        _mask,
+        lambda x, beta=4.0: _mask(x),
+        "β should decide how fast the mask falls; yours is the same for every β",
+        lambda x, beta=4.0: _mask(x, beta=1.0),
+        "the distance should be multiplied by β, so that the mask falls faster; in yours there "
+        "is no β",
+        finish=(
+            lambda mask, x: mask * x,
             "the mask is a shape between 0 and 1, without the activations; yours is already "
             "multiplied by the map",
+            lambda mask, x: mask / mask.sum((-2, -1), keepdim=True),
+            "the mask should be 1 at its peak; yours is scaled so that it sums to 1",
+            lambda mask, x: 1 - mask,
+            "the mask should be 1 at the peak and 0 far away; yours is the other way round",
         ),
-        (
-            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=-1)),
+        shape=(
+            lambda d, n, beta: (1 - beta * d / n).clamp(min=-1),
             "far from the peak the mask should be 0; yours goes down to −1, like a template: the "
             "negative part should be cut off",
-        ),
-        (
-            partial(_mask, shape=lambda d, n, beta: 1 - beta * d / n),
+            lambda d, n, beta: 1 - beta * d / n,
             "far from the peak the mask should be 0; yours goes on falling: max(…, 0) is missing",
-        ),
-        (
-            partial(_mask, shape=lambda d, n, beta: (1 - beta * d).clamp(min=0)),
+            lambda d, n, beta: (1 - beta * d).clamp(min=0),
             "β times the distance should be divided by n; yours is not divided, so your masks are "
             "too small",
-        ),
-        (
-            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / 3).clamp(min=0)),
+            lambda d, n, beta: (1 - beta * d / 3).clamp(min=0),
             "β times the distance should be divided by n; yours is right for 3×3 maps only",
-        ),
-        (
-            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=0) * 0.5 / n**2),
+            lambda d, n, beta: (1 - beta * d / n).clamp(min=0) * 0.5 / n**2,
             "the mask should be 1 at its peak; yours is τ = 0.5/n² there and would shrink the map",
-        ),
-        (
-            partial(_mask, shape=lambda d, n, beta: (1 - beta * d / n > 0).to(d.dtype)),
+            lambda d, n, beta: (1 - beta * d / n > 0).to(d.dtype),
             "the mask should fall with the distance from the peak; yours is 1 or 0 only",
-        ),
-        (
-            partial(_mask, shape=lambda d, n, beta: (d == 0).to(d.dtype)),
+            lambda d, n, beta: (d == 0).to(d.dtype),
             "the mask should fall step by step with the distance from the peak; yours is 1 at the "
             "peak and 0 at once beside it",
         ),
-        (
-            lambda x, beta=4.0: _mask(x),
-            "β should decide how fast the mask falls; yours is the same for every β",
-        ),
-        (
-            lambda x, beta=4.0: _mask(x, beta=1.0),
-            "the distance should be multiplied by β, so that the mask falls faster; in yours there "
-            "is no β",
-        ),
-        (
-            partial(_mask, distance=lambda a, b: (a**2 + b**2).sqrt()),
+        distance=(
+            lambda a, b: (a**2 + b**2).sqrt(),
             "the distance should be in city blocks, rows plus columns; yours is the straight line",
-        ),
-        (
-            partial(_mask, distance=torch.maximum),
+            torch.maximum,
             "the distance should be rows plus columns; yours is the larger of the two",
         ),
-        (
-            partial(_mask, where=lambda x: x.mT.flatten(-2).argmax(-1)),
+        where=(
+            at_largest_transposed,
             "the peak of the mask should be at the row and column of the largest value; in yours "
             "rows and columns are swapped",
-        ),
-        (
-            partial(_mask, where=_shared_by_all),
+            at_largest_of_all,
             "each map of the batch should get its own mask; yours is around the largest value of "
             "the whole batch",
-        ),
-        (
-            partial(_mask, where=_shared_by_filters),
+            at_largest_of_the_sum,
             "each map should get its own mask; yours share one along the axis before the map, as "
             "if the maps were added up",
-        ),
-        (
-            partial(_mask, where=lambda x: x.flatten(-2).argmin(-1)),
+            at_smallest,
             "the mask should be around the largest value; yours is around the smallest",
-        ),
-        (
-            partial(_mask, finish=lambda mask, x: mask / mask.sum((-2, -1), keepdim=True)),
-            "the mask should be 1 at its peak; yours is scaled so that it sums to 1",
-        ),
-        (
-            partial(_mask, finish=lambda mask, x: 1 - mask),
-            "the mask should be 1 at the peak and 0 far away; yours is the other way round",
         ),
     ),
     hints=(
