@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 import subprocess
 import sys
 import warnings
 from collections import Counter
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +80,17 @@ def test_what_a_task_says_is_complete(task) -> None:
     assert len(task.cases) >= 3 and len(task.edges) >= 2
     if hasattr(icnn, task.name):
         assert task.name in task.own
+
+
+def test_the_numbers_of_cases_in_the_exercises_are_those_of_the_checkers() -> None:
+    saved = {}
+    for path in Path(__file__).parents[2].glob("notebooks/exercises/source/*.ipynb"):
+        for cell in json.loads(path.read_text("utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                text = "".join(output.get("data", {}).get("text/plain", ""))
+                saved |= dict(re.findall(r"(\w+): passed\s+Your function is right in (.*)", text))
+    count = {name: len(task.cases) + len(task.edges) for name, task in TASKS.items()}
+    assert saved == {name: f"all {number} cases." for name, number in count.items()}
 
 
 # --- unfinished is not wrong ---------------------------------------------------------------------
@@ -230,6 +244,7 @@ RETURNS = [
     torch.empty(3, device="meta"),
     torch.eye(3).to_sparse(),
     torch.tensor([1 + 2j]),
+    torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged),
     torch.nn.Linear(1, 1),
     (number for number in range(3)),
     type,
@@ -251,6 +266,7 @@ def test_whatever_an_answer_returns(task) -> None:
     for returned in RETURNS:
         result = TASKS[task](lambda *args, returned=returned, **options: returned)
         assert result.status == "failed", returned
+        assert "could not be checked" not in result.message, returned
         assert len(repr(result)) < 1200
 
 
@@ -320,6 +336,26 @@ def test_a_constant_factor_is_told_but_not_from_a_special_case() -> None:
         "each entry of yours is 3 times what it should be" in check.peak_spread(peak_spread).message
     )
     assert "entry [0] of the spread" in check.peak_spread(for_five_images).message
+
+
+def test_two_numbers_in_a_message_differ() -> None:
+    def peak_spread(points, scores, *, top=100):
+        return ANSWER["peak_spread"](points, scores, top=top) * (1 + 2e-4 * (torch.arange(3) == 1))
+
+    message = check.peak_spread(peak_spread).message
+    should, is_ = re.search(r"should be (\S+); yours is (\S+)\.$", message).groups()
+    assert should != is_ and "entry [1]" in message
+
+
+def test_a_factor_is_told_only_of_entries_that_differ() -> None:
+    def entropy_terms(fitness, prior):
+        before, *rest = ANSWER["entropy_terms"](fitness, prior)
+        return before.round(), *rest
+
+    assert (
+        "entry [0] of H(T) should be 1.523; yours is 2"
+        in check.entropy_terms(entropy_terms).message
+    )
 
 
 def test_wrong_shapes_are_told_in_letters_and_numbers() -> None:

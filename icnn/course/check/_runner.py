@@ -345,7 +345,7 @@ def _difference(task: Task, trial: _Trial, wanted: list[Tensor]) -> str:
         if wrong.any():
             place = tuple(wrong.nonzero()[0].tolist())
             entry = f"entry {list(place)} of {name}" if place else name
-            return f"{entry} should be {number(want[place])}; yours is {number(got[place])}"
+            return "{} should be {}; yours is {}".format(entry, *_two(want[place], got[place]))
         if not dtype_fits(kind, got, want, same=task.same_dtype):
             return f"{name} should have the dtype {want.dtype}; yours is {got.dtype}"
         if differs(got, want, strict=True).any():
@@ -360,7 +360,7 @@ def _difference(task: Task, trial: _Trial, wanted: list[Tensor]) -> str:
 def _factor(got: Tensor, want: Tensor) -> float | None:
     """What a result has been multiplied by, if that is all that is wrong with it."""
     ratios = (got.double() / want.double())[want != 0]
-    if len(ratios) < 2 or not ratios.isfinite().all():
+    if len(want[want != 0].unique()) < 2 or not ratios.isfinite().all():
         return None
     factor = float(ratios.median())
     if abs(factor - 1) < 1e-2 or not close([got.double() / factor], [want.double()], strict=False):
@@ -379,9 +379,15 @@ def _stop(answer: Any, error: BaseException) -> str:
     return f"your function stops{where} with {said}"
 
 
-def number(value: Tensor) -> str:
+def number(value: Tensor, digits: int = 4) -> str:
     """One entry of a tensor, for a message."""
-    return f"{value.item() + 0.0:.4g}" if value.is_floating_point() else str(value.item())
+    return f"{value.item() + 0.0:.{digits}g}" if value.is_floating_point() else str(value.item())
+
+
+def _two(want: Tensor, got: Tensor) -> tuple[str, str]:
+    """Two entries, with as many digits as it takes to tell them apart."""
+    texts = ((number(want, digits), number(got, digits)) for digits in (4, 6, 9))
+    return next((pair for pair in texts if pair[0] != pair[1]), (number(want), number(got)))
 
 
 def _sentence(text: str) -> str:

@@ -79,7 +79,7 @@ def _read(value: object) -> tuple[Tensor, str]:
 
 
 def _tensor(value: object) -> tuple[Tensor, str]:
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and not value.is_nested:
         value = value.detach().cpu()
         return (value if value.layout == torch.strided else value.to_dense()), "tensor"
     if isinstance(value, (np.ndarray, np.generic)):

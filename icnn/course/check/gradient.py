@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,8 +14,13 @@ from icnn.course.check.information import (
     LARGE,
     THIRDS,
     WORKED_SCORES,
+    WRONG_P_X,
+    WRONG_Z,
     fitnesses,
+    ln_p_x,
+    mutual,
 )
+from icnn.course.check.templates import at_largest, at_largest_transposed
 
 # --- the filter loss -----------------------------------------------------------------------------
 
@@ -35,13 +41,6 @@ def _loss(
     if sharpness is not None:
         scores = scores * gain(sharpness, scale, tau(n))
     return finish(information(scores, icnn.template_prior(n, dtype=x.dtype)))
-
-
-def _frozen(scores, prior):
-    """The right value, with a constant Z_T in its gradient. (A constant p(x) would do no harm.)"""
-    log_p = scores - scores.logsumexp(0).detach()
-    log_x = (prior.log() + log_p).logsumexp(-1, keepdim=True)
-    return (prior * log_p.exp() * (log_p - log_x)).sum((0, 2))
 
 
 TINY = torch.tensor([[[2.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]).double()[:, None]
@@ -139,7 +138,8 @@ filter_loss = Task(
             "τ should be 0.5/n², with n the side of the map; yours is 0.5/n",
         ),
         information=(
-            _frozen,
+            # (A constant p(x) would do no harm.)
+            partial(mutual, normalise=lambda s: s - s.logsumexp(0).detach()),
             "the value is right, but not its gradient: in yours Z_T is a constant, as in the "
             "paper's equation 4",
         ),
@@ -162,7 +162,7 @@ def _slope(
     prior,
     *,
     normalise=lambda s: s.log_softmax(0),
-    marginal=lambda log_p, prior: (prior.log() + log_p).logsumexp(-1, keepdim=True),
+    marginal=ln_p_x,
     typical=lambda p, surprise, prior: (p * surprise).sum(0),
     finish=lambda prior, p, change: prior * p * change,
 ):
@@ -187,26 +187,14 @@ score_gradient = Task(
     outputs={"the gradient": "(N, C, T)"},
     reference=_slope,
     cases=(
-        Case(
-            "four images, two filters and five templates",
-            fitnesses(4, 2, 5, seed=21),
-        ),
+        Case("four images, two filters and five templates", fitnesses(4, 2, 5, seed=21)),
         Case("the worked example", (WORKED_SCORES, THIRDS)),
-        Case(
-            "three images, four filters and ten templates",
-            fitnesses(3, 4, 10, seed=23),
-        ),
+        Case("three images, four filters and ten templates", fitnesses(3, 4, 10, seed=23)),
     ),
     edges=(
-        Case(
-            "a batch of one image, where nothing can be gained",
-            fitnesses(1, 2, 5, seed=25),
-        ),
+        Case("a batch of one image, where nothing can be gained", fitnesses(1, 2, 5, seed=25)),
         LARGE,
-        Case(
-            "fitnesses in float32",
-            fitnesses(4, 3, 5, seed=21, dtype=torch.float32),
-        ),
+        Case("fitnesses in float32", fitnesses(4, 3, 5, seed=21, dtype=torch.float32)),
     ),
     mistakes=wrong(
         _slope,
@@ -238,15 +226,11 @@ score_gradient = Task(
             lambda prior, p, change: (prior * p * change).sum(1),
             "each filter should keep a gradient of its own, (N, C, T); yours adds them up",
         ),
-        normalise=(
-            lambda s: s.log_softmax(2),
-            "Z_T should sum over the images (axis 0); yours sums over the templates",
-        ),
+        normalise=WRONG_Z,
         marginal=(
             lambda log_p, prior: 0,
             "ℓ should be ln p(x|T)/p(x); in yours p(x) is missing",
-            lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
-            "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
+            *WRONG_P_X,
         ),
     ),
     hints=(
@@ -271,7 +255,7 @@ def _paper(
     *,
     beta=4.0,
     tau=None,
-    peak=lambda x, scores: x.flatten(-2).argmax(-1),
+    peak=lambda x, scores: at_largest(x),
     choose=lambda is_target, peak, last: torch.where(is_target, peak, last),
     normalise=lambda s: s.log_softmax(0),
     weight=lambda prior, log_p, log_x: prior * log_p.exp() * (log_p - log_x),
@@ -283,7 +267,7 @@ def _paper(
     scores = icnn.fitness(x, templates)
     wanted = choose(is_target, peak(x, scores), n * n)
     log_p = normalise(scores)
-    log_x = (prior.log() + log_p).logsumexp(-1)
+    log_x = ln_p_x(log_p, prior)[..., 0]
     own = log_p.gather(-1, wanted[..., None])[..., 0]
     shapes = icnn.part_templates(n, beta=beta, tau=tau, dtype=x.dtype)
     return finish(weight(prior[wanted], own, log_x)[..., None, None] * shapes[wanted])
@@ -296,9 +280,9 @@ def _exact(x, is_target, *, beta=4.0):
 def _all_frozen(x, is_target, *, beta=4.0):
     templates = icnn.part_templates(x.shape[-1], beta=beta, dtype=x.dtype)
     prior = icnn.template_prior(x.shape[-1], dtype=x.dtype)
-    log_p = icnn.fitness(x, templates).log_softmax(0)
-    surprise = log_p - (prior.log() + log_p).logsumexp(-1, keepdim=True)
-    return -torch.einsum("bct,tij->bcij", prior * log_p.exp() * surprise, templates) / x.shape[1]
+    scores = icnn.fitness(x, templates)
+    slope = _slope(scores, prior, typical=lambda p, surprise, prior: 0)
+    return -torch.einsum("bct,tij->bcij", slope, templates) / x.shape[1]
 
 
 MIXED = torch.tensor([[True, False, True], [False, False, True], [True, True, False]])
@@ -331,8 +315,7 @@ paper_gradient = Task(
             (random(1, 2, 3, 3, seed=35), torch.tensor([[True, False]])),
         ),
         Case(
-            "maps in float32",
-            (20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
+            "maps in float32", (20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2])
         ),
     ),
     mistakes=wrong(
@@ -369,14 +352,11 @@ paper_gradient = Task(
             lambda x, scores: scores[..., :-1].argmax(-1),
             "the template should be the one at the map's peak, argmax x; yours is the best-fitting "
             "one",
-            lambda x, scores: x.mT.flatten(-2).argmax(-1),
+            lambda x, scores: at_largest_transposed(x),
             "template r·n + c has its peak at row r and column c; in yours rows and columns are "
             "swapped",
         ),
-        normalise=(
-            lambda s: s.log_softmax(2),
-            "Z_T should sum over the images (axis 0); yours sums over the templates",
-        ),
+        normalise=WRONG_Z,
         weight=(
             lambda prior, log_p, log_x: log_p.exp() * (log_p - log_x),
             "the factor p(T) of the chosen template is missing in yours",

@@ -112,16 +112,32 @@ def _norm(x: Tensor) -> Tensor:
 # --- the mutual information ----------------------------------------------------------------------
 
 
-def _information(
+def ln_p_x(log_p: Tensor, prior: Tensor) -> Tensor:
+    """Of ln p(x|T), (N, C, T): one for each map, (N, C, 1)."""
+    return (prior.log() + log_p).logsumexp(-1, keepdim=True)
+
+
+def mutual(
     fitness,
     prior,
     *,
     normalise=lambda s: s.log_softmax(0),
-    marginal=lambda log_p, prior: (prior.log() + log_p).logsumexp(-1, keepdim=True),
+    marginal=ln_p_x,
     total=lambda prior, p, ratio: (prior * p * ratio).sum((0, 2)),
 ):
+    """The mutual information again, with every step open to a mistake."""
     log_p = normalise(fitness)
     return total(prior, log_p.exp(), log_p - marginal(log_p, prior))
+
+
+WRONG_Z = (
+    lambda s: s.log_softmax(2),
+    "Z_T should sum over the images (axis 0); yours sums over the templates",
+)
+WRONG_P_X = (
+    lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
+    "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
+)
 
 
 def _look_at_information(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
@@ -146,47 +162,34 @@ mutual_information = Task(
     outputs={"the mutual information": "(C,)"},
     reference=icnn.mutual_information,
     cases=(
-        Case(
-            "four images, two filters and five templates",
-            fitnesses(4, 2, 5, seed=1),
-        ),
+        Case("four images, two filters and five templates", fitnesses(4, 2, 5, seed=1)),
         Case("the worked example", (WORKED_SCORES, THIRDS)),
-        Case(
-            "three images, four filters and ten templates",
-            fitnesses(3, 4, 10, seed=3),
-        ),
+        Case("three images, four filters and ten templates", fitnesses(3, 4, 10, seed=3)),
     ),
     edges=(
-        Case(
-            "a batch of one image, which can tell nothing",
-            fitnesses(1, 2, 5, seed=5),
-        ),
+        Case("a batch of one image, which can tell nothing", fitnesses(1, 2, 5, seed=5)),
         Case(OVERFLOW, (1000 * torch.eye(5, dtype=torch.float64)[:, None], _prior(5, seed=7))),
         Case(
             "identical maps, which tell nothing",
             (fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)),
         ),
-        Case(
-            "fitnesses in float32",
-            fitnesses(4, 3, 5, seed=1, dtype=torch.float32),
-        ),
+        Case("fitnesses in float32", fitnesses(4, 3, 5, seed=1, dtype=torch.float32)),
     ),
     mistakes=wrong(
-        _information,
-        lambda fitness, prior: _information(fitness, prior) / math.log(2),
+        mutual,
+        lambda fitness, prior: mutual(fitness, prior) / math.log(2),
         "the result should be in nats, with the natural logarithm; yours is in bits, log₂",
-        lambda fitness, prior: -_information(fitness, prior),
+        lambda fitness, prior: -mutual(fitness, prior),
         "mutual information is never negative; yours has the opposite sign, that of the loss "
         "or of ln p(x)/p(x|T)",
         partial(
-            _information,
+            mutual,
             marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
             total=lambda prior, p, ratio: (p * ratio).sum(0).mean(-1),
         ),
         "the templates should be weighted by the given prior; yours are all equally likely",
         normalise=(
-            lambda s: s.log_softmax(2),
-            "Z_T should sum over the images (axis 0); yours sums over the templates",
+            *WRONG_Z,
             lambda s: s.log_softmax(1),
             "Z_T should sum over the images (axis 0); yours sums over the filters, which should "
             "not know of each other",
@@ -202,8 +205,7 @@ mutual_information = Task(
             "p(x) should be Σ_T p(T) p(x|T), another number for each image; yours is 1/N",
             lambda log_p, prior: log_p.logsumexp(-1, keepdim=True),
             "p(x) should be Σ_T p(T) p(x|T); in yours the weights p(T) are missing",
-            lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
-            "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
+            *WRONG_P_X,
             lambda log_p, prior: (prior.log() + log_p).logsumexp(0, keepdim=True),
             "p(x) should be a sum over the templates, one number for each image; yours sums over "
             "the images",
@@ -278,15 +280,9 @@ entropy_terms = Task(
     outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
     reference=icnn.entropy_terms,
     cases=(
-        Case(
-            "four images, two filters and five templates",
-            fitnesses(4, 2, 5, seed=11),
-        ),
+        Case("four images, two filters and five templates", fitnesses(4, 2, 5, seed=11)),
         Case("the worked example", (WORKED_SCORES, THIRDS)),
-        Case(
-            "three images, four filters and ten templates",
-            fitnesses(3, 4, 10, seed=13),
-        ),
+        Case("three images, four filters and ten templates", fitnesses(3, 4, 10, seed=13)),
     ),
     edges=(
         Case(
@@ -294,14 +290,10 @@ entropy_terms = Task(
             fitnesses(1, 2, 5, seed=15),
         ),
         Case(
-            "maps of one unit, where there is nothing to be unsure of",
-            fitnesses(4, 2, 2, seed=17),
+            "maps of one unit, where there is nothing to be unsure of", fitnesses(4, 2, 2, seed=17)
         ),
         LARGE,
-        Case(
-            "fitnesses in float32",
-            fitnesses(4, 3, 5, seed=11, dtype=torch.float32),
-        ),
+        Case("fitnesses in float32", fitnesses(4, 3, 5, seed=11, dtype=torch.float32)),
     ),
     mistakes=wrong(
         _terms,

@@ -7,7 +7,7 @@ from torch import Tensor
 
 import icnn
 from icnn.course.check._runner import Case, Task, gradient, random, wrong
-from icnn.course.check.templates import TIED_MAPS, WORKED_MAP
+from icnn.course.check.templates import TIED_MAPS, WORKED_MAP, at_largest
 
 # --- the forward pass ----------------------------------------------------------------------------
 
@@ -27,11 +27,7 @@ def _template_mask(x, *, beta):
     """The template at the peak, negative part and all."""
     n = x.shape[-1]
     templates = icnn.part_templates(n, beta=beta, tau=1.0, dtype=x.dtype)
-    return templates[x.flatten(-2).argmax(-1)]
-
-
-def _shared_mask(x, *, beta):
-    return icnn.part_mask(x.sum(1, keepdim=True), beta=beta).expand_as(x)
+    return templates[at_largest(x)]
 
 
 def _signed(*shape: int, seed: int) -> Tensor:
@@ -96,7 +92,7 @@ masked_maps = Task(
             "negative values into positive ones",
             lambda x, beta: x == x.amax((2, 3), keepdim=True),
             "the neighbourhood of the peak should pass as well; yours keeps the peak alone",
-            _shared_mask,
+            lambda x, beta: icnn.part_mask(x.sum(1, keepdim=True), beta=beta).expand_as(x),
             "each map should get its own mask; in yours all filters of an image share one",
             lambda x, beta: icnn.part_mask(x, beta=beta).mT,
             "row and column of the mask's peak are swapped in yours",
