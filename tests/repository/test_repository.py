@@ -195,3 +195,13 @@ def test_the_lesson_that_is_said_to_teach_a_name_has_it(name) -> None:
     for number in filter(None, told.groups() if told and callable(thing) else ()):
         lesson = lessons()[int(number)]
         assert name in (NOTEBOOKS / f"{lesson.file}.ipynb").read_text(encoding="utf-8")
+
+
+def test_every_finding_has_its_row_and_its_version() -> None:
+    scripts = {path.stem for path in (ROOT / "findings").glob("*.sh")}
+    rows = re.findall(
+        r"^\| \[(\w+)\]\((\w+)\.sh\) \|", (ROOT / "findings/README.md").read_text(), re.MULTILINE
+    )
+    assert sorted(rows) == sorted((name, name) for name in scripts)
+    told = (ROOT / "docs/surprises.md").read_text(encoding="utf-8")
+    assert [name for name in scripts if f"`{name}`" not in told] == []
