@@ -10,7 +10,7 @@ extensions = [
     "chinese_search",
     "formulas",
     "pages",
-    "reference",
+    "module_pages",
 ]
 # Notebooks are shown as they were saved. Where a widget was saved, its picture beside it is shown.
 nb_execution_mode = "off"
