@@ -48,6 +48,7 @@ class Client(NotebookClient):
             record_timing=False,
             store_widget_state=False,
             timeout=None,  # `Watch` does this
+            startup_timeout=300,
             iopub_timeout=60,
             log=LOG,
             **options,

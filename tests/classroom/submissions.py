@@ -127,7 +127,7 @@ def with_leftovers() -> NotebookNode:
     for text, task in LEFTOVERS:
         place = notebook.cells.index(cell_of(notebook, task)) + 1
         notebook.cells.insert(place, new_code_cell(text))
-    notebook.cells.append(new_code_cell("print(sum, 'is mine still', template_prior)"))
+    notebook.cells.append(new_code_cell("f'{sum} is mine still {template_prior}'"))
     return notebook
 
 
