@@ -139,7 +139,7 @@ def test_a_broken_formula_stops_the_build_and_names_its_page(tmp_path, capsys) -
     source = tmp_path / "source"
     source.mkdir()
     (source / "index.md").write_text("# Title\n\nTwo halves: $\\half$.\n")
-    use = "extensions = ['myst_parser', 'formulas']; myst_enable_extensions = ['dollarmath']"
+    use = "extensions = ['myst_nb', 'formulas']; myst_enable_extensions = ['dollarmath']"
     (source / "conf.py").write_text(use)
     assert build_main(["-q", "-W", str(source), str(tmp_path / "out")])
     assert re.search(r"index\.md:.*half", capsys.readouterr().err)
