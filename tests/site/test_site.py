@@ -228,13 +228,20 @@ def test_the_list_of_pages_is_whole(pages) -> None:
     assert sorted(pages) == all_pages()
 
 
+def faults(violations: list[dict]) -> dict[str, list[str]]:
+    """Where axe found what. Axe 4.12 takes a header of a formula alone for empty."""
+    found = {it["id"]: [node["html"][:150] for node in it["nodes"]] for it in violations}
+    headers = [it for it in found.pop("empty-table-header", []) if "<math" not in it]
+    return found | ({"empty-table-header": headers} if headers else {})
+
+
 @pytest.mark.parametrize("name", all_pages())
 def test_pages_fit_the_screen_and_axe_finds_nothing(site, browser_page, name) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     page = browser_page
-    # The colours of code are the same everywhere, and looking at each word of it is slow.
-    seen = None if "/1_templates" in name else {"exclude": [[".highlight pre > *"]]}
+    # The colours of code and formulas are the same everywhere, and looking at each letter is slow.
+    seen = None if "/1_templates" in name else {"exclude": [[".highlight pre > *"], ["math > *"]]}
     for scheme, widths in (("light", (1280, 320)), ("dark", (390,))):
         page.problems.clear()
         page.emulate_media(color_scheme=scheme)
@@ -243,8 +250,10 @@ def test_pages_fit_the_screen_and_axe_finds_nothing(site, browser_page, name) ->
         assert page.problems == []
         assert {urlsplit(url).scheme for url in page.asked} <= {"file", "data"}
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        # Colours fade from those of the other scheme.
+        page.evaluate("Promise.all(document.getAnimations().map(it => it.finished))")
         found = Axe().run(page, seen, options={"preload": False}).response["violations"]
-        assert {v["id"]: [node["html"][:150] for node in v["nodes"]][:3] for v in found} == {}
+        assert faults(found) == {}
         for width in widths:  # 320 is a desk at 400 %
             page.set_viewport_size({"width": width, "height": 800})
             wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

@@ -106,8 +106,8 @@ peaks = Task(
 
 def top_images(scores: Tensor, f: int, has_it: Tensor, top: int) -> Tensor:
     """The images, of those that have the landmark, with the highest scores of filter f."""
-    order = scores[:, f].argsort(descending=True, stable=True)
-    return order[has_it[order]][:top]
+    best_first = scores[:, f].argsort(descending=True, stable=True)
+    return best_first[has_it[best_first]][:top]
 
 
 # What can go wrong with the choice, for every measure that looks at the top images.
