@@ -1,8 +1,8 @@
 """Find what was handed in, by whom, and for which set, in folders as they are downloaded.
 
 A student is a folder or a file: `student/set/notebook.ipynb` (nbgrader), `student/notebook.ipynb`,
-`student.ipynb`, with folders of sets or of groups around them, and with what Moodle, Canvas and
-Blackboard add to names. Names may have spaces and any letters.
+`student.ipynb`, with folders of sets or of groups around them, and with what Moodle, Canvas,
+Blackboard and Brightspace add to names. Names may have spaces and any letters.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 # Only what nbgrader's web pages and file names can both carry.
@@ -20,11 +21,12 @@ PLATFORMS = [  # the number is not the student's: it is another one for each set
     re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<rest>.*)"),  # Moodle
     re.compile(r"(?P<name>.+?)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<rest>.+\.ipynb.*)"),  # Canvas
     re.compile(r".+_(?P<id>(?P<name>[^_]+))_attempt_[\d-]+_?(?P<rest>.*)"),  # Blackboard
+    re.compile(r"(?P<id>\d+)-\d+ - (?P<name>.+?) - \w+ \d+, \d{4} .*"),  # Brightspace
 ]
 # What people call versions; such a name is nobody's.
 VERSION = re.compile(
     r"[\W_\d]*((untitled|copy|of|new|old|final|draft|version|v|try|attempt|earlier|solution|answer"
-    r"|notebook|submission|exercise|homework|hw|set|week|my)s?[\W_\d]*)*",
+    r"|s(?=\W*\d)|notebook|submission|exercise|homework|hw|set|week|my)s?[\W_\d]*)*",
     re.I,
 )
 PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz")
@@ -94,11 +96,17 @@ def is_visible(path: Path, folder: Path) -> bool:
     return path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
+@cache
+def spelled(name: str) -> re.Pattern:
+    """The name of a set as people write it: with spaces or dashes, or in capitals."""
+    return re.compile(re.escape(name).replace("_", r"[\W_]+"), re.I)
+
+
 def set_of(path: Path, folder: Path, sets: dict[str, set[str]]) -> str | None:
     """The set of a file, by its folders, its name, or the functions that stand in it."""
     *folders, file = path.relative_to(folder).parts
     for part in (*reversed(folders), file):
-        if named := [name for name in sets if name in unicodedata.normalize("NFC", part)]:
+        if named := [name for name in sets if spelled(name).search(part)]:
             return named[0]
     try:
         text = path.read_bytes().replace(b"\0", b"").decode("utf-8", "replace")
@@ -169,7 +177,7 @@ class People:
         if place in self.names:
             raw = re.sub(r"\.ipynb.*$", "", raw, flags=re.I)
         for name in self.sets:
-            raw = raw.replace(name, "")
+            raw = spelled(name).sub("", raw)
         return re.sub(r"\s*\(\d+\)$", "", raw).strip(" _-"), number
 
     def inside(self, place: Path) -> set[Path]:
@@ -183,9 +191,11 @@ class People:
         if len(children) != 1:
             return self.are_people(children)
         (only,) = children
+        if only in self.names:
+            return self.is_marked(only) and self.is_name(only) and not self.is_name(place)
         beside = [self.inside(other) for other in self.inside(place.parent) - {place}]
         several = self.is_name(only) and any(map(self.are_people, beside))
-        return only not in self.names and (several or self.is_shared(only))
+        return several or self.is_shared(only)
 
     def are_people(self, children: set[Path]) -> bool:
         """Whether files or folders beside each other have several names for one set."""
@@ -194,10 +204,17 @@ class People:
             own = {c for c in children if any(c == path or c in path.parents for path in paths)}
             named = {self.read(child)[0] for child in own if self.is_name(child)}
             files = own & self.names.keys()
-            marked = all(name and name in child.name for child in files)
-            if len(named) > (1 if marked else 2) and not self.are_repeated(own - files):
+            marked = all(map(self.is_marked, files))
+            is_nobodys = not any(self.is_name(child.parent) for child in own)
+            if len(named) > (1 if marked or is_nobodys else 2) and not self.are_repeated(
+                own - files
+            ):
                 return True
         return False
+
+    def is_marked(self, path: Path) -> bool:
+        """Whether a file's name says which set it is."""
+        return bool(self.names[path] and spelled(self.names[path]).search(path.name))
 
     def is_name(self, place: Path) -> bool:
         """Whether the name of a file or folder could be somebody's."""

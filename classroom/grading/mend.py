@@ -37,6 +37,10 @@ class Unreadable(ValueError):
     """The file is no notebook."""
 
 
+# A text in quotes, or a comment of one or more lines.
+NOTE = re.compile(r'''(?s:""".*?"""|\'{3}.*?\'{3})|"[^"\n]*"|\'[^\'\n]*\'|(?:#.*\n?\s*)+''')
+
+
 @dataclass(eq=False)
 class Cell:
     """What is used of a student's cell."""
@@ -62,12 +66,7 @@ def read(data: bytes) -> list[Cell]:
     """The cells of a file, as far as it has any; Unreadable otherwise."""
     try:
         text = data.decode(json.detect_encoding(data), "replace").lstrip("\ufeff \t\r\n")
-        content, _ = json.JSONDecoder(strict=False).raw_decode(text)
-        if "worksheets" in content:  # formats 2 and 3
-            content = {
-                "cells": [cell for sheet in content["worksheets"] for cell in sheet["cells"]]
-            }
-        cells = [read_cell(cell) for cell in content["cells"] if isinstance(cell, dict)]
+        cells = [read_cell(cell) for cell in cells_of(loads(text)) if isinstance(cell, dict)]
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not JSON (line {error.lineno}: {error.msg})") from None
     except Exception as error:  # a file of a student's can be anything
@@ -77,12 +76,49 @@ def read(data: bytes) -> list[Cell]:
     return cells
 
 
+def loads(text: str) -> object:
+    """JSON with what a server put before it, or an editor behind it, and with commas too many."""
+    start = re.search(r"[\[{]", text)
+    text = text[start.start() :] if start else text
+    decoder = json.JSONDecoder(strict=False)
+    try:
+        return decoder.raw_decode(text)[0]
+    except json.JSONDecodeError:
+        if (mended := re.sub(r",(\s*[\]}])", r"\1", text)) == text:
+            raise
+        return decoder.raw_decode(mended)[0]
+
+
+HOLDERS = ("cells", "worksheets", "notebook", "content")  # formats 4, 3 and 2; what servers send
+
+
+def cells_of(content: object) -> list:
+    """The cells in what a file holds: a notebook of any format, one in a wrapper, bare cells."""
+    if isinstance(content, list):
+        parts = (cells_of(part) if is_holder(part) else [part] for part in content)
+        return [cell for part in parts for cell in part]
+    inner = next((content[key] for key in HOLDERS if content.get(key)), [])
+    return cells_of(inner if isinstance(inner, list) or is_holder(inner) else [*inner.values()])
+
+
+def is_holder(part: object) -> bool:
+    """Whether something holds cells and is none."""
+    return isinstance(part, dict) and any(map(part.get, HOLDERS))
+
+
+def joined(value: object) -> str:
+    """Text that may be a list of lines, with their ends or without."""
+    if isinstance(value, list):
+        lines = [joined(line) for line in value if line is not None]
+        return ("" if "\n" in "".join(lines) else "\n").join(lines)
+    # Half of a pair of UTF-16 can stand in JSON, but in no file.
+    return re.sub("\r\n?", "\n", str(value)).encode("utf-8", "replace").decode()
+
+
 def read_cell(cell: dict) -> Cell:
     """One cell, whatever of it is missing or of another kind than it should be."""
-    source = cell.get("source") or cell.get("input") or ""
-    text = "".join(map(str, source)) if isinstance(source, list) else str(source)
-    # Half of a pair of UTF-16 can stand in JSON, but in no file.
-    text = text.replace("\r\n", "\n").encode("utf-8", "replace").decode()
+    keys = ("source", "input", "code", "text")  # as the formats 4, 3 and 1 have it
+    text = joined(next((cell[key] for key in keys if cell.get(key)), ""))
     metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
     mark = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
     kind = cell.get("cell_type")
@@ -90,7 +126,11 @@ def read_cell(cell: dict) -> Cell:
         is_code = "outputs" in cell or re.search(r"^(def|class|import|from) ", text, re.M)
         kind = "code" if is_code and kind != "heading" else "markdown"
     ids = (cell.get("id"), metadata.get("id"))
-    return Cell(kind, text, (mark.get("grade_id"),), ids, pictures_of(cell.get("attachments")))
+    pictures = pictures_of(cell.get("attachments"))
+    for name in pictures if kind == "markdown" else ():
+        if name not in text + unquote(text):  # pasted, and its address deleted
+            text += f"\n\n![{name}](<attachment:{name}>)"
+    return Cell(kind, text, (mark.get("grade_id"),), ids, pictures)
 
 
 def pictures_of(attachments: object) -> dict[str, dict[str, str]]:
@@ -191,10 +231,13 @@ class _Mending:
         for cell in self.cells:
             place = self.match[cell]
             here = here if place is None else place
-            if cell not in self.gone and self.is_new(cell, place):
-                beside = place in (None, slot - 1) and here in (slot - 1, slot)
-                (near if beside else far).append(cell)
-        texts = [c for c in near if is_prose(c)] or near or [c for c in far if is_prose(c)]
+            if cell in self.gone or not self.is_new(cell, place):
+                continue
+            is_ours = cell in self.chosen.values() or (place is not None and self.roles[place])
+            beside = place in (None, slot - 1) and here in (slot - 1, slot) and not is_ours
+            (near if beside else far).append(cell)
+        texts = [c for c in near if is_prose(c)] or near
+        texts = texts or [c for c in far if is_prose(c) or self.says_much(c)]
         if texts:
             self.chosen[slot] = self.gathered(texts)
             whole = all(cell.kind == "markdown" and self.match[cell] is None for cell in texts)
@@ -204,10 +247,14 @@ class _Mending:
             self.noted[MISSING].append(name)
 
     def is_new(self, cell: Cell, place: int | None) -> bool:
-        """Whether a cell says something that was not handed out, and is no answer of another."""
-        if cell in self.chosen.values() or (place is not None and self.roles[place]):
-            return False
-        return any(line.strip() for line in self.own_lines(cell))
+        """Whether a cell says something that was not handed out, and is no other written answer."""
+        is_text = place is not None and self.roles[place] == "text"
+        return not is_text and any(line.strip() for line in self.own_lines(cell))
+
+    def says_much(self, cell: Cell) -> bool:
+        """Whether the student's lines in a cell hold a comment or a string of a dozen words."""
+        notes = NOTE.findall("\n".join(self.own_lines(cell)))
+        return any(len(re.findall(r"[\u4e00-\u9fff]|[^\W\d_]+", note)) >= 12 for note in notes)
 
     def own_lines(self, cell: Cell) -> list[str]:
         """The lines that stand in no cell that was handed out."""

@@ -27,6 +27,8 @@ from nbformat import NotebookNode
 from pygments.formatters import HtmlFormatter
 
 LONGEST = 20_000  # letters of Markdown; reading it takes time that grows with their square
+PASTED = re.compile(r"data:(image/[\w.+-]+);base64,([\w+/=]{1000,})")  # a picture as an address
+PICTURES = [f"image/{kind}" for kind in ("svg+xml", "png", "jpeg", "webp", "gif")]
 MATH = """
     math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle mpadded mphantom msub msup msubsup
     munder mover munderover mtable mtr mtd menclose
@@ -87,7 +89,7 @@ def shown_output(output: NotebookNode) -> Markup:
     if output.output_type == "error":
         return Markup(f'<pre class="error">{ansi2html(chr(10).join(output.traceback))}</pre>')
     data = {kind: text(value) for kind, value in output.data.items()}
-    for kind in ("image/svg+xml", "image/png", "image/jpeg"):
+    for kind in PICTURES:
         if kind in data:
             alt = output.metadata.get("alt") or data.get("text/plain", "")
             return clean(f'<img src="{address(kind, data[kind])}" alt="{escape(alt)}">')
@@ -132,16 +134,31 @@ class Renderer(IPythonRenderer):
 
 def markdown(source: str, attachments: dict | None = None) -> Markup:
     """Markdown as HTML."""
+    attachments, pasted = attachments or {}, PASTED.findall(source)
+    for number, (kind, value) in enumerate(pasted):  # out of the way of the reader of Markdown
+        attachments = {**attachments, f"pasted-{number}": {kind: value}}
+        source = source.replace(f"data:{kind};base64,{value}", f"attachment:pasted-{number}")
     if len(source) > LONGEST:
         raise ValueError(f"it has {len(source):,} letters")
+    source = re.sub(r"^\|.*", without_bars, source, flags=re.M)
     renderer = Renderer(escape=False, exclude_anchor_links=True)
     return clean(MarkdownWithMath(renderer).render(source), attachments)
 
 
+def without_bars(row: re.Match) -> str:
+    """A row of a table whose formulas have no `|`, which would end a cell."""
+    return re.sub(
+        r"\$[^$\n]+\$",
+        lambda math: math[0].replace(r"\|", r"\Vert ").replace("|", r"\vert "),
+        row[0],
+    )
+
+
 def formula(latex: str, display: str = "inline") -> str:
     """LaTeX as MathML; as code, where it cannot be set."""
+    known = re.sub(r"\{(aligned|split|gathered)\}", "{align}", latex)
     try:
-        math = convert(latex, display=display)
+        math = convert(re.sub(r"\\label\{[^}]*\}", "", known), display=display)
         ElementTree.fromstring(math)
         return math
     except Exception:
@@ -160,6 +177,8 @@ def clean(html: str, attachments: dict | None = None) -> Markup:
             link.unwrap()
         else:
             link["rel"] = "noopener noreferrer"
+    for box in soup("input", type="checkbox"):  # a list of what is done
+        box.replace_with("☑ " if box.has_attr("checked") else "☐ ")
     for image in soup("img"):
         source = found(str(image.get("src", "")), attachments or {})
         if source.startswith("data:image/"):

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import nbformat
@@ -348,6 +349,12 @@ def found_in(folder: Path, only: str | None = None) -> dict[tuple[str, str], str
         ("李小龍.ipynb", "李小龍"),
         (f"o'neil_{ONE} (3).ipynb", "o'neil"),
         ("x (1).ipynb", "x"),
+        ("123-45 - Jane Doe - Nov 27, 2026 1000 AM - my notebook.ipynb", "Jane Doe"),
+        ("123-45 - Jane Doe - Nov 27, 2026 1000 AM/my notebook.ipynb", "Jane Doe"),
+        (f"submissions/anna_{ONE}.ipynb", "anna"),
+        (f"submission_17/{ONE}.ipynb", "submission_17"),
+        (f"anna {ONE.replace('_', ' ').title()}.ipynb", "anna"),
+        (f"anna-{ONE.replace('_', '-').upper()}.ipynb", "anna"),
         ("late.ipynb.txt", "late"),
         ("Zoe\u0308.ipynb", "Zoë"),
     ],
@@ -397,6 +404,14 @@ def test_groups_and_weeks_and_versions_are_told_apart(tmp_path) -> None:
     found = collect.collect(tmp_path, FUNCTIONS)
     assert {s.student for s in found.submissions} == {"anna", "ben", "carl", "dora"}
     assert "pass the folder" in found.problems[0] and "dora" in found.problems[0]
+
+
+def test_two_people_in_the_folder_of_a_set_are_two(tmp_path) -> None:
+    for folder, who in product(("S1", "week 2"), ("anna", "ben")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        name = SETS[0 if folder == "S1" else 1]
+        (tmp_path / folder / f"{who}.ipynb").write_bytes(as_bytes(sound(name)))
+    assert set(found_in(tmp_path)) == {(who, n) for who in ("anna", "ben") for n in SETS[:2]}
 
 
 def test_one_person_whose_files_a_platform_numbers_is_one(tmp_path) -> None:
@@ -544,6 +559,13 @@ def without(notebook, *keys: str) -> bytes:
     return json.dumps({"cells": cells}).encode()
 
 
+def with_sources(change) -> bytes:
+    """The sound notebook, its sources written in another way."""
+    cells = as_json(sound())["cells"]
+    cells = [{**cell, "source": change("".join(cell["source"]))} for cell in cells]
+    return json.dumps({"cells": cells}).encode()
+
+
 def format_3() -> str:
     return nbformat.v3.writes_json(nbformat.convert(sound(), 3))
 
@@ -582,6 +604,24 @@ ODD = {
     ).encode(),
     "text behind the end": lambda: as_bytes(sound()) + b"\0\0}} and more",
     "raw line ends in texts": lambda: as_bytes(sound()).replace(b"\\n", b"\n"),
+    "empty worksheets beside cells": lambda: json.dumps(
+        as_json(sound(), worksheets=None) | {"cells": as_json(sound())["cells"]}
+    ).encode(),
+    "a worksheet without cells": lambda: json.dumps(
+        {"worksheets": [{"metadata": {}}, {"cells": as_json(sound())["cells"]}]}
+    ).encode(),
+    "cells with numbers for names": lambda: json.dumps(
+        {"cells": {str(i): cell for i, cell in enumerate(as_json(sound())["cells"])}}
+    ).encode(),
+    "cells alone": lambda: json.dumps(as_json(sound())["cells"]).encode(),
+    "as a server wraps it": lambda: json.dumps(
+        {"name": "x", "type": "notebook", "content": as_json(sound())}
+    ).encode(),
+    "lists in lists": lambda: with_sources(lambda text: [[None, *text.splitlines(True)]]),
+    "lines without their ends": lambda: with_sources(str.splitlines),
+    "line ends of long ago": lambda: with_sources(lambda text: text.replace("\n", "\r")),
+    "commas too many": lambda: as_bytes(sound()).replace(b"\n }", b",\n }").rstrip()[:-1] + b",}",
+    "text before the beginning": lambda: b")]}'\n" + as_bytes(sound()),
 }
 GERMAN = solutions(ONE)["part_mask"] + "# größer"
 
@@ -645,6 +685,7 @@ def colab_without_text():
         ),
         *("above the question", "at the beginning", "at the end", "own cell became raw"),
         *("own cell became code", "in a heading", "a string at the end"),
+        *("comment in a test", "comment in an answer", "string in an answer", "comment in set-up"),
     ],
 )
 def test_a_text_in_another_place_is_looked_at(where) -> None:
@@ -653,6 +694,10 @@ def test_a_text_in_another_place_is_looked_at(where) -> None:
     place = notebook.cells.index(own)
     if where == "in the question":
         notebook.cells[place - 1].source += f"\n\n{TEXT}"
+    elif " in " in where:
+        cell = {"a test": "test_part_mask", "an answer": "part_mask"}.get(where.split(" in ")[1])
+        cell = cell_of(notebook, cell) if cell else notebook.cells[1]
+        cell.source += f'\n"""{TEXT}"""' if where.startswith("string") else f"\n# {TEXT}"
     elif where.startswith("own cell became"):
         own.cell_type, own.source = where.split()[-1], TEXT
         own.outputs, own.execution_count = [], None
@@ -676,6 +721,15 @@ def test_a_text_in_another_place_is_looked_at(where) -> None:
     assert utils.determine_grade(cell, None) == (None, 3), "a person is to look"
     if not where.startswith("own"):
         assert "where_would_you_put_the_mask" in " ".join(result.notes)
+
+
+def test_a_picture_whose_address_was_deleted_is_an_answer() -> None:
+    notebook = colab_without_text()
+    own = cell_of(notebook, "where_would_you_put_the_mask")
+    own.source, own.attachments = "", {"a sketch.png": {"image/png": "AAAA"}}
+    cell = cell_of(mended(notebook).notebook, "where_would_you_put_the_mask")
+    assert utils.determine_grade(cell, None) == (None, 3)
+    assert all(f"attachment:{name}" in cell.source for name in cell.attachments)
 
 
 def test_who_wrote_nothing_has_0_and_other_notes_are_no_answer() -> None:

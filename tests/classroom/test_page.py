@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from base64 import b64decode, b64encode
 
 import nbformat
 import pytest
@@ -161,6 +162,42 @@ def test_a_picture_that_is_missing_leaves_a_note(look, address) -> None:
         words = visible(shown)
         assert "The picture" in words and "is not in the notebook" in words and "after" in words
         assert shown.asked[1:] == []
+
+
+def test_a_picture_that_was_pasted_as_an_address_is_a_picture(look) -> None:
+    data = b64encode(b64decode(DOT) + bytes(45_000)).decode()
+    for text in (
+        f"see ![a spot](data:image/png;base64,{data})",
+        f"<img src='data:image/png;base64,{data}'>",
+    ):
+        shown = look(new_notebook(cells=[text_cell(text + " after")]))
+        assert shown.evaluate("document.images[0].naturalWidth") == 1
+        assert "after" in visible(shown) and "base64" not in visible(shown)
+        assert shown.difficult == []
+
+
+def test_pictures_of_every_kind_are_shown_among_the_outputs(look) -> None:
+    kinds = ("image/png", "image/jpeg", "image/webp", "image/gif")  # Chromium looks at the bytes
+    outputs = [new_output("display_data", {kind: DOT, "text/plain": "dot"}) for kind in kinds]
+    shown = look(new_notebook(cells=[new_code_cell("", outputs=outputs)]))
+    assert shown.evaluate("[...document.images].filter(i => i.naturalWidth == 1).length") == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (r"$$\begin{aligned} a &= b \\ c &= d \end{aligned}$$", "mtable mtr + mtr"),
+        (r"$$\begin{split} a &= b \\ c &= d \end{split}$$", "mtable mtr + mtr"),
+        (r"$$x \label{eq:x}$$", "math:not(:has(mi + mi))"),
+        ("| a | b |\n|---|---|\n| $|x|$ | $\\|y\\| \\le p(a|b)$ |", "td + td math"),
+        ("- [x] done\n- [ ] to do", "li + li"),
+    ],
+)
+def test_what_people_write_in_markdown_is_set(look, text, wanted) -> None:
+    shown = look(new_notebook(cells=[text_cell(text)]))
+    assert shown.locator(f"main :is({wanted})").count() == 1
+    words = visible(shown)
+    assert not any(sign in words for sign in ("\\", "<input", "|--", "$"))
 
 
 def test_a_cell_that_cannot_be_set_is_shown_as_it_is_written(look) -> None:
