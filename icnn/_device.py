@@ -63,6 +63,14 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         yield
 
 
+def generators(device: torch.device) -> list[torch.Generator]:
+    """Where the random numbers of a training on `device` come from."""
+    if device.type != "cuda":
+        return [torch.default_generator]
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return [torch.default_generator, torch.cuda.default_generators[index]]
+
+
 @contextmanager
 def repeatable() -> Iterator[None]:
     """Convolutions on a card that give the same gradient again, bit for bit."""

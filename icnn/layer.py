@@ -116,6 +116,11 @@ class InterpretableLayer(nn.Module):
         """Masked maps, and how high each map peaks (N, C); lesson 8 tries other masks."""
         return masked(x, beta=self.beta)
 
+    def extra_repr(self) -> str:
+        """What printing a model says of the layer."""
+        names = "channels size beta mask weight sharpness category_weight n_categories memory"
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names.split())
+
     @property
     def scale(self) -> Tensor:
         """(C,) float32 at least: each filter's running mean peak, floored where it hardly fires."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.nn.functional import cross_entropy
+from torch.utils.data import Dataset, default_collate
 
 from icnn._check_args import (
     BOOL,
@@ -26,6 +28,7 @@ from icnn._check_args import (
     check_kind,
     checked,
 )
+from icnn._checkpoint import Checkpoint
 from icnn._device import repeatable, seeded
 from icnn.layer import filter_losses
 from icnn.network import evaluating
@@ -48,13 +51,21 @@ class History:
 
 @runtime_checkable
 class Labelled(Protocol):
-    """What is read of a data set: one of `icnn.data`, or any like it."""
+    """A data set that is read in blocks: one of `icnn.data`, or any like it."""
 
     labels: Tensor
     floats: Callable[[Tensor], Tensor]
 
 
-DATASET = Value("a data set with .floats() and .labels, not empty", Labelled, len)
+@runtime_checkable
+class Pairs(Protocol):
+    """Any other data set, read picture by picture: `dataset[i]` is a picture and its target."""
+
+    __len__: Callable[[], int]
+    __getitem__: Callable[[int], tuple[Tensor, int | Tensor]]
+
+
+DATASET = Value("a data set of pairs (picture, target), not empty", (Labelled, Pairs), len)
 
 
 def _positive(rate: float | Mapping[str, float]) -> bool:
@@ -76,6 +87,8 @@ RATE = Value(
     weight_decay=WEIGHT,
     progress=BOOL,
     on_epoch=FUNCTION,
+    loss=FUNCTION,
+    checkpoint=Value("a str, a Path or None", (str, Path)),
     train=DATASET,
     validation=DATASET,
 )
@@ -91,8 +104,10 @@ def fit(
     weight_decay: float = 1e-3,
     progress: bool = True,
     on_epoch: Callable[[nn.Module], None] | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+    checkpoint: str | Path | None = None,
 ) -> History:
-    """Train a classifier with cross-entropy plus its filter losses, in place.
+    """Train a classifier with a loss, cross-entropy or another, plus its filter losses, in place.
 
     AdamW with a one-cycle learning rate. The filter losses are off for the first tenth of the steps
     and at full weight from three tenths on: a template is worth fitting once a filter fires on
@@ -102,14 +117,20 @@ def fit(
     Args:
         model: maps images (N, 3, H, W) in [0, 1] to scores (N, K). It is trained where it is:
             `fit(model.to("cuda"), …)` trains on a graphics card.
-        train, validation: data sets with `.floats(index)` and `.labels`, such as
-            `icnn.data.creatures("train")`. Never pass a test split.
+        train, validation: data sets of pairs (picture, target): `icnn.data.creatures("train")`,
+            a `TensorDataset`, a list. The target is a category, or for many labels at once a tensor
+            (K,) of zeros and ones, where accuracy is the share of labels whose score has the right
+            sign. Never pass a test split.
         epochs, batch_size: whole numbers, at least 1.
         seed: of the order of the images, and of dropout.
         learning_rate, weight_decay: of AdamW; the rate is the peak of the cycle. A dictionary gives
             each child of the model its own: {"backbone": 5e-5, "head": 1e-3} for a pretrained one.
         progress: whether to show a progress bar.
         on_epoch: called with the model, in eval mode, after each epoch; to watch, not to change it.
+        loss: of scores (N, K) and targets, a mean over the batch; for many labels at once
+            `torch.nn.functional.binary_cross_entropy_with_logits`.
+        checkpoint: a file for this training alone, written after each epoch. After an interruption
+            the same call goes on from there, to the numbers it would have reached.
 
     Returns:
         History, one entry per epoch. The model is left in eval mode.
@@ -117,23 +138,42 @@ def fit(
     Raises:
         FloatingPointError: the loss is not finite; the message says at which step.
     """
-    groups = _groups(model, learning_rate)
     device = _device(model)
+    with seeded(seed, device):
+        _try(train, "train", model, loss)
+        _try(validation, "validation", model, loss)
+    groups = _groups(model, learning_rate)
     order = torch.Generator("cpu").manual_seed(seed)
-    steps = epochs * -(-len(train) // batch_size)
-    optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay)
+    batches = -(-len(train) // batch_size)
+    steps = epochs * batches
+    optimizer = torch.optim.AdamW(groups, weight_decay=float(weight_decay))
     rates = [group["lr"] for group in groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
-    history, start, step = History(), time.perf_counter(), 0
+    history = History()
+    settings = {
+        "model": model,
+        "images": len(train),
+        "epochs": epochs,
+        "seed": seed,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
+    }
+    saved = Checkpoint(checkpoint, settings, model, optimizer, schedule, order, history)
     # The seed is also of dropout, where the model has some.
     with seeded(seed, device), repeatable(), _bar(steps, progress) as bar:
-        for _ in range(epochs):
+        saved.load()
+        step = len(history.seconds) * batches
+        start = time.perf_counter() - sum(history.seconds[-1:])
+        bar.update(step)
+        for _ in range(len(history.seconds), epochs):
             model.train()
             sums = torch.zeros(3, device="cpu")
             images = torch.randperm(len(train), generator=order, device="cpu")
             for batch in images.split(batch_size):
-                pictures, truth = train.floats(batch).to(device), train.labels[batch].to(device)
-                sums += _step(model, pictures, truth, ramp(step / steps), optimizer).cpu()
+                pictures, targets = (x.to(device) for x in _read(train, batch))
+                sums += _step(model, pictures, targets, loss, ramp(step / steps), optimizer).cpu()
                 if not sums.isfinite().all():
                     raise FloatingPointError(f"the loss is not finite at step {step} of {steps}")
                 schedule.step()
@@ -144,6 +184,7 @@ def fit(
             bar.set_postfix_str(f"validation accuracy {history.validation_accuracy[-1]:.3f}")
             if on_epoch is not None:
                 on_epoch(model)
+            saved.save()
     return history
 
 
@@ -199,11 +240,45 @@ def accuracy(model: nn.Module, dataset: Dataset) -> float:
 
     Args:
         model: a module that gives scores (N, K).
-        dataset: N images with `.floats(indices)` and `.labels` (N,).
+        dataset: as for `fit`; of many labels at once it is the share of labels.
     """
     batches = torch.arange(len(dataset), device="cpu").split(BATCH)
-    hits = [predict(model, dataset.floats(b)).argmax(1) == dataset.labels[b] for b in batches]
-    return torch.cat(hits).float().mean().item()
+    pairs = (_read(dataset, batch) for batch in batches)
+    return torch.cat([_right(predict(model, x), y) for x, y in pairs]).mean().item()
+
+
+def _read(dataset: Dataset, index: Tensor) -> tuple[Tensor, Tensor]:
+    """The pictures with these indices and their targets."""
+    if isinstance(dataset, Labelled):
+        return dataset.floats(index), dataset.labels[index]
+    pictures, targets = default_collate([dataset[i] for i in index.tolist()])
+    return pictures, targets
+
+
+def _right(scores: Tensor, targets: Tensor) -> Tensor:
+    """How right the scores of each picture are, from 0 to 1: (N,)."""
+    if targets.shape == scores.shape:  # a yes or no for each score
+        return ((scores > 0) == (targets > 0.5)).flatten(1).float().mean(1)
+    return (scores.argmax(1) == targets).float()
+
+
+def _try(dataset: Dataset, name: str, model: nn.Module, loss: Callable) -> None:
+    """The first picture in eval mode: what does not fit is named before any work."""
+    try:
+        first = _read(dataset, torch.zeros(1, dtype=torch.long, device="cpu"))
+        pictures, targets = (x.to(_device(model)) for x in first)
+        scores = predict(model, pictures)
+        shape = tuple(loss(scores, targets).shape)
+        _right(scores, targets)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{name} must give pairs (picture, target) that suit the model and the loss, "
+            f"which fails with its first one: {error}"
+        ) from error
+    if shape:
+        raise ValueError(f"loss must give one number for a batch, got shape {shape}")
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -214,7 +289,7 @@ def _device(model: nn.Module) -> torch.device:
 def _groups(model: nn.Module, learning_rate: float | Mapping[str, float]) -> list[dict]:
     """The parameters with their learning rate: all alike, or those of each child."""
     if not isinstance(learning_rate, Mapping):
-        return [{"params": list(model.parameters()), "lr": learning_rate}]
+        return [{"params": list(model.parameters()), "lr": float(learning_rate)}]
     children = {name: list(child.parameters()) for name, child in model.named_children()}
     trained = sorted(name for name, parameters in children.items() if parameters)
     if sorted(learning_rate) != trained:
@@ -222,18 +297,19 @@ def _groups(model: nn.Module, learning_rate: float | Mapping[str, float]) -> lis
             f"learning_rate must have a rate for each of the model's children, "
             f"{', '.join(trained)}, got {', '.join(map(str, learning_rate)) or 'none'}"
         )
-    return [{"params": children[name], "lr": rate} for name, rate in learning_rate.items()]
+    return [{"params": children[name], "lr": float(rate)} for name, rate in learning_rate.items()]
 
 
-def _step(model, images, labels, share: float, optimizer) -> Tensor:
+def _step(model, images, targets, loss, share: float, optimizer) -> Tensor:
     scores = model(images)
+    labels = targets if targets.ndim == 1 and not targets.is_floating_point() else None
     extra = filter_losses(model, labels).to(scores.device)  # a plain model's 0 is on the CPU
-    loss = nn.functional.cross_entropy(scores, labels) + share * extra
+    total = loss(scores, targets) + share * extra
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    total.backward()
     optimizer.step()
-    hits = (scores.argmax(1) == labels).sum()
-    return torch.stack([loss.detach() * len(images), extra.detach() * len(images), hits])
+    right = _right(scores.detach(), targets).sum()
+    return torch.stack([total.detach() * len(images), extra.detach() * len(images), right])
 
 
 def _record(history: History, means: Tensor, validation_accuracy: float, start: float) -> None:

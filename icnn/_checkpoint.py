@@ -1,0 +1,90 @@
+"""A training that was interrupted goes on: all that its next epochs depend on, in one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from icnn._device import generators
+from icnn.layer import InterpretableLayer
+
+
+@dataclass
+class Checkpoint:
+    """The state of a training and the file it is kept in; without a path nothing is kept.
+
+    Attributes:
+        settings: what a training must have in common with the one that wrote the file.
+        history: a dataclass of lists, one entry for each finished epoch.
+    """
+
+    path: str | Path | None
+    settings: dict[str, object]
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    order: torch.Generator
+    history: object
+
+    def load(self) -> None:
+        """Go on where the file stopped; where there is none, start one with the first weights.
+
+        Raises:
+            ValueError: the file is of another training, or none that `save` wrote.
+        """
+        if self.path is None:
+            return
+        if not Path(self.path).exists():
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            return self.save()
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            written = state["settings"]
+        except Exception as error:
+            raise ValueError(
+                f"checkpoint must be a file that fit wrote, {self.path} is none: {error}"
+            ) from error
+        other = [name for name, value in self.settings.items() if written.get(name) != str(value)]
+        if other:
+            raise ValueError(
+                f"checkpoint must be of this training, {self.path} is of one with another "
+                f"{', '.join(other)}: name another file, or delete it to begin anew"
+            )
+        for part, values in zip(self._parts, state["parts"], strict=True):
+            part.load_state_dict(values)
+        for generator, values in zip(self._generators, state["random"], strict=True):
+            generator.set_state(values)
+        for layer, earlier in zip(self._layers, state["memory"], strict=True):
+            layer._earlier = earlier if earlier is None else earlier.to(layer.peak.device)
+        vars(self.history).update(state["history"])
+
+    def save(self) -> None:
+        """Write the file, or leave the old one whole."""
+        if self.path is None:
+            return
+        new = Path(f"{self.path}.new")
+        state = {
+            "settings": {name: str(value) for name, value in self.settings.items()},
+            "parts": [part.state_dict() for part in self._parts],
+            "random": [generator.get_state() for generator in self._generators],
+            "memory": [layer._earlier for layer in self._layers],
+            "history": vars(self.history),
+        }
+        torch.save(state, new)
+        new.replace(self.path)
+
+    @property
+    def _parts(self) -> list:
+        return [self.model, self.optimizer, self.schedule]
+
+    @property
+    def _generators(self) -> list[torch.Generator]:
+        device = next(self.model.parameters()).device
+        return [self.order, *generators(device)]
+
+    @property
+    def _layers(self) -> list[InterpretableLayer]:
+        return [m for m in self.model.modules() if isinstance(m, InterpretableLayer)]
