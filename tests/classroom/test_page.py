@@ -76,6 +76,9 @@ def test_a_page_reads_like_a_lesson(look, width) -> None:
     seen = "[...document.images].every(i => i.naturalWidth > 100 && i.alt.length > 30)"
     assert shown.evaluate(seen)
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
+    names = "[...document.querySelectorAll('td:first-child strong')]"
+    lines = "e.getClientRects().length <= e.innerText.split(' ').length"
+    assert shown.evaluate(f"{names}.every(e => {lines})"), "a word is broken"
     assert "1 of 2 points" in words and "Hint 1: a nudge" in words
     assert shown.asked[1:] == [] and shown.difficult == []
 
@@ -181,6 +184,12 @@ def test_pictures_of_every_kind_are_shown_among_the_outputs(look) -> None:
     outputs = [new_output("display_data", {kind: DOT, "text/plain": "dot"}) for kind in kinds]
     shown = look(new_notebook(cells=[new_code_cell("", outputs=outputs)]))
     assert shown.evaluate("[...document.images].filter(i => i.naturalWidth == 1).length") == 4
+
+
+def test_a_header_stands_over_its_column(look) -> None:
+    shown = look(new_notebook(cells=[text_cell("| | a |\n|---|---|\n| x | 1 |")]))
+    left = "document.querySelector('{} tr > :last-child').getBoundingClientRect().x"
+    assert shown.evaluate(left.format("main thead")) == shown.evaluate(left.format("main tbody"))
 
 
 @pytest.mark.parametrize(
