@@ -65,9 +65,17 @@ def follow(module: nn.Module, image: Tensor) -> tuple[object, Spans | None]:
 
 def black_image(module: nn.Module, height: int, width: int) -> Tensor:
     """(1, channels, H, W), of the channels and dtype that a module takes, and where it is."""
-    channels = next((m.in_channels for m in module.modules() if isinstance(m, nn.Conv2d)), 3)
+    channels = next(filter(None, map(_channels, module.modules())), 3)
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
     return torch.zeros(1, channels, height, width, dtype=like.dtype, device=like.device)
+
+
+def _channels(module: nn.Module) -> int | None:
+    """What a convolution takes; also one that tracing took apart, of which its weight is left."""
+    if isinstance(module, nn.Conv2d):
+        return module.in_channels
+    weight = getattr(module, "weight", None)
+    return weight.shape[1] if isinstance(weight, Tensor) and weight.ndim == 4 else None
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def make_interpretable(
         width: the number of filters of two new conv layers, of which the last is interpretable, in
             place of the paper's surgery. Finds parts far better on photographs (lesson 9), on a
             backbone that is frozen or trained at a twentieth of the head's rate (`fit`).
-        layer: options of the `InterpretableLayer`s; None makes a plain network for comparison.
+        layer: options of each `InterpretableLayer`; None makes a plain network for comparison.
 
     Returns:
         InterpretableCNN; save and reload its `state_dict()` as usual.

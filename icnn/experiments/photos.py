@@ -260,7 +260,7 @@ def unsupervised_maps(name: str, train: Tensor, test: Tensor, *, seed: int) -> T
 
     Fitted to every unit of the training images of one category: NMF (multiplicative updates; of
     each standardised channel the positive and the negative part), k-means (a unit belongs to the
-    centre whose map is highest there: x·c − |c|²/2), the channels themselves, or random directions.
+    centre whose map is highest there: x·c − c²/2), the channels themselves, or random directions.
 
     Args:
         name: one of `BASELINES`, with the number of parts.
@@ -384,8 +384,10 @@ def combine(groups: Sequence[PartDataset], names: Sequence[str]) -> PartDataset:
 def to_pixels(maps: Tensor, image_size: int) -> tuple[Tensor, Tensor]:
     """Peaks of maps (N, C, n, n) as points (N, C, 2) in pixels, and their scores (N, C).
 
-    Spreads the units evenly over the image: right to a few pixels for every backbone, and a shift
-    that is the same for all images changes no tracking.
+    Spreads the units evenly over the image, which is not where `unit_centres` has them: stacked
+    stages of EfficientNet-Lite0 lie 15.5 pixels apart from it at 448 pixels, 7.5 at 224. Such a
+    shift is the same for all images: it changes no tracking, instability by .001 to .003, but the
+    share of peaks inside a box around a part (consistency) strongly.
     """
     units, scores = measure.peaks(maps)
     return (units + 0.5) * (image_size / maps.shape[-1]), scores

@@ -442,3 +442,19 @@ def discrepancy(image=None, unit_filter=0, patch=5, stride=3):
 def average(images=None, top=1):
     images = torch.zeros(2, 3, 9, 9) if images is None else images
     return receptive_field.average_receptive_field(corner_looker(), images, 0, top=top, patch=5)
+
+
+class PaddedConv(nn.Conv2d):
+    """A convolution that pads by itself, as networks ported from other frameworks have it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (1, 1, 1, 1))
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def test_a_surgery_on_convolutions_of_ones_own_knows_its_channels() -> None:
+    network = nn.Sequential(PaddedConv(3, 6, 3, stride=2), nn.ReLU(), PaddedConv(6, 8, 3, stride=2))
+    model = icnn.make_interpretable(network, 2, cut=["0", "2"], image_size=32, width=4)
+    field = receptive_field.unit_centres(model, 32)
+    assert not any(isinstance(m, nn.Conv2d) for m in model.backbone.modules())
+    assert len(field.rows) == len(field.cols) == model.maps(torch.zeros(1, 3, 32, 32)).shape[-1]
