@@ -195,12 +195,13 @@ class InterpretableLayer(nn.Module):
 
     def _keep(self, x: Tensor) -> None:
         """Maps for `losses`, if in training; those kept before go into the memory."""
+        if torch.compiler.is_exporting():
+            return
         if self.memory and self._maps is not None:
             last = self._maps.detach()
             known = last if self._earlier is None else torch.cat([last, self._earlier])
             self._earlier = known[: self.memory]
-        kept = self.training and not torch.compiler.is_exporting()
-        self._maps = x if kept else None
+        self._maps = x if self.training else None
         self._differentiable, self._labelled = torch.is_grad_enabled(), False
 
     @torch.no_grad()
