@@ -1,0 +1,39 @@
+"""What README prints runs as it is printed, one piece after the other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+import torchvision
+from PIL import Image
+
+import icnn
+
+README = Path(__file__).resolve().parent.parent.parent / "README.md"
+
+
+def test_the_snippets_run_as_printed(tmp_path, monkeypatch) -> None:
+    for category, colour in (("cat", "red"), ("dog", "blue")):
+        (tmp_path / "photos" / category).mkdir(parents=True)
+        for side in (460, 470):
+            Image.new("RGB", (side, side), colour).save(
+                tmp_path / "photos" / category / f"{side}.png"
+            )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(  # the download is replaced
+        torchvision.models._api,
+        "load_state_dict_from_url",
+        lambda *args, **options: torchvision.models.resnet18(weights=None).state_dict(),
+    )
+    monkeypatch.setitem(icnn.fit.__wrapped__.__kwdefaults__, "epochs", 1)  # and the length
+    snippets = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(snippets) == 2
+    names: dict = {}
+    for snippet in snippets:
+        exec(compile(snippet, "README.md", "exec"), names)
+    assert names["loss"].requires_grad and names["loss"].isfinite()
+    assert (len(names["train"]), len(names["validation"])) == (3, 1)
+    assert names["model"](torch.rand(2, 3, 448, 448)).shape == (2, 2)
+    assert (tmp_path / "training.pt").is_file()
