@@ -82,10 +82,8 @@ def test_explanations(variant: str, seed: int) -> Iterator[list]:
     model, test = network(variant, seed), icnn.data.creatures("test").subset(slice(0, EXPLAINED))
     for (fill, method), area in faithfulness.deletion_areas(model, test.floats()).items():
         yield ["deletion", fill, method, area, float("nan")]
-    others = icnn.data.creatures("validation")
-    names = faithfulness.named_filters(model, others)
-    usual = faithfulness.mean_claims(model, others, names)
-    which, loss, claims = faithfulness.erasure_claims(model, test, names, usual)
+    names = faithfulness.named_filters(model, icnn.data.creatures("validation"))
+    which, loss, claims = faithfulness.erasure_claims(model, test, names)
     for method, claim in claims.items():
         yield ["erasure", "empty scene", method, *faithfulness.agreement(which, loss, claim)]
 
@@ -191,9 +189,7 @@ Made by `make rethink` ({versions}) with the code of `icnn.rethink`; seeds {seed
   of validation pictures against the others (`auroc to choose`).
 - `faithfulness.csv`: {explained} test pictures. `deletion`: mean probability of the predicted
   category while squares are taken away. `erasure`: correlation of what a part is said to add to
-  the score with what erasing it takes away, and how often the `first` part is the same; `by table`
-  is the mean claim for category and part on validation pictures, `names shuffled` the mean of 20
-  shuffles.
+  the score with what erasing it takes away, and how often the `first` part is the same.
 """
 
 if __name__ == "__main__":

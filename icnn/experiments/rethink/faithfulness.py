@@ -15,7 +15,6 @@ from icnn.explain import by_part, contributions, deletion, filter_parts, unit_co
 from icnn.network import SIDE, SmallCNN
 
 ORDERS = ("parts", "Grad-CAM", "integrated gradients", "centre first", "random")
-ERASABLE = 8  # pixels
 
 
 def attributions(model: SmallCNN, images: Tensor, categories: Tensor) -> dict[str, Tensor]:
@@ -74,36 +73,17 @@ def deletion_areas(model: SmallCNN, images: Tensor) -> dict[tuple[str, str], flo
 def erased(data: PartDataset) -> tuple[Tensor, Tensor, Tensor]:
     """Every picture without each of its parts: which picture (M,), which part (M,), pictures.
 
-    The pixels of the part show those of an empty scene; parts of less than `ERASABLE` stay.
+    The pixels of the part show those of an empty scene; parts of less than 8 pixels stay.
     """
     images, masks = data.floats(), data.part_masks()
-    which, part = (masks.sum((2, 3)) >= ERASABLE).nonzero(as_tuple=True)
+    which, part = (masks.sum((2, 3)) >= 8).nonzero(as_tuple=True)
     seen = fills(images)["empty scene"][which]
     return which, part, torch.where(masks[which, part][:, None], seen, images[which])
 
 
-def claims_by_name(model: SmallCNN, images: Tensor, part_of_filter: Tensor, n_parts: int):
-    """The predicted category (N,), and what filters of each name add to its score (N, P + 1)."""
-    predicted = icnn.predict(model, images).argmax(1)
-    added = contributions(model, images).filters[torch.arange(len(images)), predicted]
-    return predicted, by_part(added, part_of_filter, n_parts)
-
-
-def mean_claims(model: SmallCNN, data: PartDataset, part_of_filter: Tensor) -> Tensor:
-    """What names claim on average: (K, P), for each predicted category and part that is there.
-
-    A control: a table that never looks at the picture that is explained.
-    """
-    n = len(data.parts)
-    predicted, claims = claims_by_name(model, data.floats(), part_of_filter, n)
-    there = data.part_masks().sum((2, 3)) >= ERASABLE
-    of_category = nn.functional.one_hot(predicted, len(data.categories)).to(claims).T
-    return of_category @ (claims[:, :n] * there) / (of_category @ there.to(claims)).clamp_min(1)
-
-
 @torch.no_grad()
 def erasure_claims(
-    model: SmallCNN, data: PartDataset, part_of_filter: Tensor, usual: Tensor
+    model: SmallCNN, data: PartDataset, part_of_filter: Tensor
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
     """What each part is said to add to the predicted score, and what erasing it takes away.
 
@@ -111,30 +91,22 @@ def erasure_claims(
         model: a network.
         data: pictures with part masks.
         part_of_filter: (C,), as `icnn.explain.filter_parts` gives it.
-        usual: (K, P), as `mean_claims` gives it on other pictures.
 
     Returns:
         picture (M,), loss of score (M,), and for each method the claim (M,): "parts, by name" adds
-        up the filters called after the part; "by table" looks up `usual`; "names shuffled" (20, M)
-        gives the filters each other's names; the other ones add up what lies on the part's pixels.
+        up the filters called after the part, the other ones what lies on the part's pixels.
     """
     images, masks = data.floats(), data.part_masks()
     which, part, without = erased(data)
-    scores, n = icnn.predict(model, images), len(data.parts)
-    predicted, named = claims_by_name(model, images, part_of_filter, n)
+    scores = icnn.predict(model, images)
+    predicted = scores.argmax(1)
     after = icnn.predict(model, without).gather(1, predicted[which][:, None])[:, 0]
     loss = scores.gather(1, predicted[:, None])[which, 0] - after
+    named = contributions(model, images).filters[torch.arange(len(images)), predicted]
     with torch.enable_grad():
         worth = attributions(model, images, predicted)
     share = nn.functional.avg_pool2d(masks[which, part].float()[:, None], 4)[:, 0]
-    generator = torch.Generator().manual_seed(0)
-    orders = [torch.randperm(len(part_of_filter), generator=generator) for _ in range(20)]
-    shuffled = [claims_by_name(model, images, part_of_filter[order], n)[1] for order in orders]
-    claims = {
-        "parts, by name": named[which, part],
-        "by table": usual[predicted[which], part],
-        "names shuffled": torch.stack(shuffled)[:, which, part],
-    }
+    claims = {"parts, by name": by_part(named, part_of_filter, len(data.parts))[which, part]}
     for method, title in (
         ("parts", "parts, by place"),
         ("Grad-CAM", "Grad-CAM"),
@@ -145,13 +117,7 @@ def erasure_claims(
 
 
 def agreement(which: Tensor, loss: Tensor, claim: Tensor) -> tuple[float, float]:
-    """Correlation of claim and loss, and how often the greatest claim is the greatest loss.
-
-    Of several claims (S, M) the means of both.
-    """
-    if claim.ndim == 2:
-        both = torch.tensor([agreement(which, loss, one) for one in claim])
-        return tuple(both.mean(0).tolist())
+    """Correlation of claim and loss, and how often the greatest claim is the greatest loss."""
     hits = [bool(claim[which == i].argmax() == loss[which == i].argmax()) for i in which.unique()]
     return torch.corrcoef(torch.stack([loss, claim]))[0, 1].item(), sum(hits) / len(hits)
 
