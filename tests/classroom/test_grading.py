@@ -273,7 +273,7 @@ def test_an_interrupt_leaves_no_process_and_grading_goes_on(tmp_path) -> None:
             time.sleep(0.1)
         time.sleep(2)  # by now the notebook is at work
         run.send_signal(signal.SIGINT)
-        said, _ = run.communicate(timeout=30)
+        said, _ = run.communicate(timeout=120)  # on a machine with other work, too
         assert run.returncode and "goes on from here" in said and "Traceback" not in said
         assert not processes(scratch) and not os.listdir(scratch)
     slow.write_bytes(as_bytes(MATRIX["half done"][0]))
