@@ -12,7 +12,10 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")
 
@@ -82,33 +85,70 @@ def test_explanations(variant: str, seed: int) -> Iterator[list]:
     model, test = network(variant, seed), icnn.data.creatures("test").subset(slice(0, EXPLAINED))
     for (fill, method), area in faithfulness.deletion_areas(model, test.floats()).items():
         yield ["deletion", fill, method, area, float("nan")]
-    names = faithfulness.named_filters(model, icnn.data.creatures("validation"))
-    which, loss, claims = faithfulness.erasure_claims(model, test, names)
-    for method, claim in claims.items():
-        yield ["erasure", "empty scene", method, *faithfulness.agreement(which, loss, claim)]
+    found = named(variant, seed)
+    places = faithfulness.claims_by_place(model, test)
+    for method in ("parts, by name", *places, "area"):
+        claim = (found.claims | places)[method]
+        yield ["erasure", "empty scene", method, *faithfulness.agreement(claim, found)[:2]]
 
 
+@cache
+def named(variant: str, seed: int) -> faithfulness.Erasure:
+    """What the names claim about the explained pictures."""
+    test, known = icnn.data.creatures("test"), icnn.data.creatures("validation")
+    test = test.subset(slice(0, EXPLAINED))
+    return faithfulness.erasure_claims(network(variant, seed), test, known)
+
+
+def judge_names(variant: str, seed: int) -> Iterator[list]:
+    for method, claim in named(variant, seed).claims.items():
+        yield [method, *faithfulness.agreement(claim, named(variant, seed))]
+
+
+def listen(variant: str, seed: int) -> Iterator[list]:
+    """Is a filter silent where the part after which it is called was erased?"""
+    model, known = network(variant, seed), icnn.data.creatures("validation")
+    test = icnn.data.creatures("test").subset(slice(0, EXPLAINED))
+    left = faithfulness.left_without(model, test, known)
+    yield list(faithfulness.silence(left, faithfulness.named_filters(model, known)))
+
+
+def bound_names(variant: str, _: str) -> Iterator[list]:
+    found = [named(variant, seed) for seed in SEEDS]
+    for control, row in faithfulness.name_intervals(found, EXPLAINED).items():
+        yield [control, *row]
+
+
+SHIPPED = tuple(VARIANTS)
+
+
+@dataclass
 class Table:
     """A CSV file whose rows start with a name and a seed; each of them is done once."""
 
-    def __init__(
-        self, name: str, work: Callable[[str, int], Iterator[list]], rows: list[str], header: list
-    ) -> None:
-        self.path, self.work, self.rows = FOLDER / f"{name}.csv", work, rows
-        self.header = header
+    name: str
+    work: Callable[[str, int | str], Iterator[list]]
+    columns: tuple[str, ...]
+    rows: tuple[str, ...] = SHIPPED
+    seeds: tuple[int | str, ...] = SEEDS
+    first: str = "network"
+
+    @property
+    def path(self) -> Path:
+        return FOLDER / f"{self.name}.csv"
 
     def fill(self) -> None:
         """Do what is missing."""
         if not self.path.exists():
-            self.write([self.header])
+            self.write([[self.first, "seed", *self.columns]])
         with self.path.open(newline="", encoding="utf-8") as file:
             done = {(row[0], row[1]) for row in csv.reader(file)}
-        for seed in SEEDS:
+        for seed in self.seeds:
             for name in self.rows:
                 if (name, str(seed)) not in done:
                     start = time.perf_counter()
                     self.write([[name, seed, *map(rounded, row)] for row in self.work(name, seed)])
-                    print(f"{self.path.stem}: {name}, {seed}: {time.perf_counter() - start:.0f} s")
+                    print(f"{self.name}: {name}, {seed}: {time.perf_counter() - start:.0f} s")
 
     def write(self, lines: list[list]) -> None:
         with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -119,41 +159,20 @@ def rounded(value: object) -> object:
     return f"{value:.4f}" if isinstance(value, float) else value
 
 
-SHIPPED = list(VARIANTS)
 TABLES = [
     Table(
         "runs",
         train_and_measure,
-        list(networks.CONFIGURATIONS),
-        [
-            "configuration",
-            "seed",
-            "split",
-            *redundancy.MEASURES,
-            "settled",
-            "changes",
-            "beta",
-            "seconds",
-        ],
+        ("split", *redundancy.MEASURES, "settled", "changes", "beta", "seconds"),
+        rows=tuple(networks.CONFIGURATIONS),
+        first="configuration",
     ),
-    Table(
-        "transfer",
-        learn_dino,
-        [*SHIPPED, "untrained"],
-        ["network", "seed", "shots", "auroc", "penalty"],
-    ),
-    Table(
-        "familiarity",
-        know_strangers,
-        SHIPPED,
-        ["network", "seed", "shift", "score", "auroc to choose", "auroc"],
-    ),
-    Table(
-        "faithfulness",
-        test_explanations,
-        SHIPPED,
-        ["network", "seed", "test", "fill", "method", "value", "first"],
-    ),
+    Table("transfer", learn_dino, ("shots", "auroc", "penalty"), rows=(*SHIPPED, "untrained")),
+    Table("familiarity", know_strangers, ("shift", "score", "auroc to choose", "auroc")),
+    Table("faithfulness", test_explanations, ("test", "fill", "method", "value", "first")),
+    Table("names", judge_names, ("method", "value", "first", "within")),
+    Table("name_intervals", bound_names, ("names minus", "mean", "low", "high"), seeds=("all",)),
+    Table("silence", listen, ("named", "another", "first")),
 ]
 
 
@@ -190,6 +209,13 @@ Made by `make rethink` ({versions}) with the code of `icnn.rethink`; seeds {seed
 - `faithfulness.csv`: {explained} test pictures. `deletion`: mean probability of the predicted
   category while squares are taken away. `erasure`: correlation of what a part is said to add to
   the score with what erasing it takes away, and how often the `first` part is the same.
+- `names.csv`: erasure again, for the names and their controls; also the correlation `within` a
+  category and part.
+- `silence.csv`: what is left of a filter's peaks, on pictures of its own category, when the part
+  after which it is called is erased (`named`), when `another` is, and how often the first leaves
+  least.
+- `name_intervals.csv`: the correlation of the names minus that of a control (`within` a category
+  and part, where it says so), mean over seeds, and its 95 % interval over pictures and seeds.
 """
 
 if __name__ == "__main__":

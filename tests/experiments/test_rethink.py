@@ -62,6 +62,17 @@ def test_the_tables_have_three_seeds_of_everything() -> None:
     assert keys("faithfulness", "network", "seed", "test", "fill", "method") == sorted(
         (name, seed, *test) for name in VARIANTS for seed in SEEDS for test in tests
     )
+    controls = ("table of names", "names, shuffled", "area")
+    assert keys("names", "network", "seed", "method") == sorted(
+        (name, seed, method)
+        for name in VARIANTS
+        for seed in SEEDS
+        for method in ("parts, by name", *controls)
+    )
+    assert keys("silence", "network", "seed") == sorted((n, s) for n in VARIANTS for s in SEEDS)
+    assert keys("name_intervals", "network", "names minus") == sorted(
+        (name, control) for name in VARIANTS for control in (*controls, "within: names, shuffled")
+    )
 
 
 @pytest.mark.parametrize("name", networks.CONFIGURATIONS)
@@ -252,20 +263,70 @@ def test_erasing_a_part_changes_its_pixels_only() -> None:
 
 def test_claims_of_an_erasure() -> None:
     data = icnn.data.creatures("test").subset(slice(0, 8))
+    known = icnn.data.creatures("validation").subset(slice(0, 300))
     model = icnn.checkpoints.load("category term", 0)
-    names = faithfulness.named_filters(model, icnn.data.creatures("validation"))
-    which, loss, claims = faithfulness.erasure_claims(model, data, names)
-    assert all(claim.shape == loss.shape == which.shape for claim in claims.values())
+    names = faithfulness.named_filters(model, known)
+    found = faithfulness.erasure_claims(model, data, known)
+    claims = found.claims | faithfulness.claims_by_place(model, data)
+    assert all(claim.shape == found.loss.shape for claim in claims.values())
     head = data.parts.index("head")
     predicted = icnn.predict(model, data.floats()).argmax(1)
     filters = icnn.explain.contributions(model, data.floats()).filters[0, predicted[0]]
-    row = (which == 0).nonzero()[0, 0] + (data.part_masks()[0].sum((1, 2)) >= 8)[:head].sum()
-    assert claims["parts, by name"][row] == filters[names == head].sum()
+    row = (data.part_masks()[0].sum((1, 2)) >= 8)[:head].sum()
+    assert found.cell[row] == predicted[0] * len(data.parts) + head
+    by_hand = filters[names == head].sum().item()
+    assert claims["parts, by name"][row].item() == pytest.approx(by_hand, abs=1e-4)
     assert claims["area"][row] == pytest.approx(data.part_masks()[0, head].sum().item() / 16)
+    seen = icnn.predict(model, known.floats()).argmax(1) == predicted[0]
+    elsewhere = icnn.explain.contributions(model, known.floats()).filters[seen, predicted[0]]
+    mean = elsewhere[:, names == head].sum(1).mean().item()
+    assert claims["table of names"][row] == pytest.approx(mean, abs=1e-4)
+    for cell in found.cell.unique():  # the table never looks at the picture
+        assert len(claims["table of names"][found.cell == cell].unique()) == 1
+
+
+def erasure(loss: list[float], cell: list[int], **claims: list[float]) -> faithfulness.Erasure:
+    picture = torch.arange(len(loss)) // 2
+    named = {name: torch.tensor(claim) for name, claim in claims.items()}
+    return faithfulness.Erasure(picture, torch.tensor(cell), torch.tensor(loss), named)
 
 
 def test_agreement_by_hand() -> None:
-    which = torch.tensor([0, 0, 1, 1])
-    loss = torch.tensor([3.0, 1.0, 0.0, 2.0])
-    assert faithfulness.agreement(which, loss, 2 * loss + 1) == pytest.approx((1, 1))
-    assert faithfulness.agreement(which, loss, torch.tensor([3.0, 1.0, 2.0, 0.0]))[1] == 0.5
+    found = erasure([3.0, 1.0, 0.0, 2.0], [0, 1, 0, 1])
+    assert faithfulness.agreement(2 * found.loss + 1, found) == pytest.approx((1, 1, 1))
+    assert faithfulness.agreement(torch.tensor([3.0, 1.0, 2.0, 0.0]), found)[1] == 0.5
+    # Right for every cell, wrong for every picture; and a table, which says nothing of pictures.
+    found = erasure([11.0, 1.0, 12.0, 2.0], [0, 1, 0, 1])
+    total, _, within = faithfulness.agreement(torch.tensor([12.0, 2.0, 11.0, 1.0]), found)
+    assert total > 0.9 and within == pytest.approx(-1)
+    total, _, within = faithfulness.agreement(torch.tensor([11.5, 1.5, 11.5, 1.5]), found)
+    assert total > 0.9 and within != within
+
+
+def test_names_that_equal_their_control_gain_nothing() -> None:
+    generator = torch.Generator().manual_seed(0)
+    seeds = []
+    for _ in range(3):
+        loss, noise = torch.randn(2, 80, generator=generator)
+        claims = {"parts, by name": loss + 0.1 * noise, "table of names": loss + 0.1 * noise}
+        claims |= {"names, shuffled": noise, "area": -loss}
+        picture = torch.arange(80) // 2
+        seeds.append(faithfulness.Erasure(picture, torch.arange(80) % 4, loss, claims))
+    rows = faithfulness.name_intervals(seeds, 40)
+    assert rows["table of names"] == pytest.approx((0, 0, 0), abs=1e-9)
+    for control in ("names, shuffled", "area", "within: names, shuffled"):
+        mean, low, high = rows[control]
+        assert 0 < low < mean < high
+
+
+def test_what_is_left_of_a_filter() -> None:
+    left = torch.tensor([[0.2, 0.8, 1.0], [0.5, 0.9, 0.7], [0.1, 0.1, 0.1]])
+    names = torch.tensor([0, 2, -1])  # the last filter has no name
+    named, another, first = faithfulness.silence(left, names)
+    assert (named, another, first) == pytest.approx((0.45, 0.8, 0.5))
+    data = icnn.data.creatures("test").subset(slice(0, 12))
+    known = icnn.data.creatures("validation").subset(slice(0, 100))
+    left = faithfulness.left_without(icnn.checkpoints.load("mask only", 0), data, known)
+    assert left.shape == (48, len(data.parts)) and left[~left.isnan()].min() >= 0
+    ears = data.parts.index("ear")
+    assert left[:, ears].nanmean() < left[:, data.parts.index("face")].nanmean()

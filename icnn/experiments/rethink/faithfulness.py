@@ -5,6 +5,10 @@ Taught in lesson 10.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -76,50 +80,163 @@ def erased(data: PartDataset) -> tuple[Tensor, Tensor, Tensor]:
     The pixels of the part show those of an empty scene; parts of less than 8 pixels stay.
     """
     images, masks = data.floats(), data.part_masks()
-    which, part = (masks.sum((2, 3)) >= 8).nonzero(as_tuple=True)
+    which, part = _visible(masks)
     seen = fills(images)["empty scene"][which]
     return which, part, torch.where(masks[which, part][:, None], seen, images[which])
 
 
+def _visible(masks: Tensor) -> tuple[Tensor, ...]:
+    return (masks.sum((2, 3)) >= 8).nonzero(as_tuple=True)
+
+
+class Erasure(NamedTuple):
+    """One erased part a row: its picture, its cell (predicted category and part), the lost score.
+
+    And what was claimed, by several methods; all (M,).
+    """
+
+    picture: Tensor
+    cell: Tensor
+    loss: Tensor
+    claims: dict[str, Tensor]
+
+
 @torch.no_grad()
-def erasure_claims(
-    model: SmallCNN, data: PartDataset, part_of_filter: Tensor
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """What each part is said to add to the predicted score, and what erasing it takes away.
+def erasure_claims(model: SmallCNN, data: PartDataset, known: PartDataset) -> Erasure:
+    """What the names say that each part adds to the predicted score, and what erasing it costs.
+
+    "parts, by name" adds up the filters called after the part. Three controls: the names dealt out
+    anew; a table that never looks at the picture, the mean claim for each category and part on
+    other pictures; and the part's area.
 
     Args:
         model: a network.
         data: pictures with part masks.
-        part_of_filter: (C,), as `icnn.explain.filter_parts` gives it.
+        known: other pictures, with landmarks, for the names and for the table.
+    """
+    images, n_parts, names = data.floats(), len(data.parts), named_filters(model, known)
+    which, part, without = erased(data)
+    scores, predicted = icnn.predict(model, images).max(1)
+    after = icnn.predict(model, without).gather(1, predicted[which][:, None])[:, 0]
+    shuffled = names[torch.randperm(len(names), generator=torch.Generator().manual_seed(0))]
+    elsewhere, foreseen = _named_claims(model, known.floats(), names, n_parts)
+    table = torch.stack([elsewhere[foreseen == k].mean(0) for k in range(len(data.categories))])
+    claims = {
+        "parts, by name": _named_claims(model, images, names, n_parts)[0][which, part],
+        "names, shuffled": _named_claims(model, images, shuffled, n_parts)[0][which, part],
+        "table of names": table[predicted[which], part],
+        "area": _on_part(torch.ones(len(images), SIDE, SIDE), data),
+    }
+    return Erasure(which, predicted[which] * n_parts + part, scores[which] - after, claims)
+
+
+def _named_claims(
+    model: SmallCNN, images: Tensor, names: Tensor, n_parts: int
+) -> tuple[Tensor, Tensor]:
+    """What filters of each name add to the predicted score (N, n_parts + 1), and its category."""
+    filters, bias = contributions(model, images)
+    predicted = (filters.sum(2) + bias).argmax(1)
+    return by_part(filters[torch.arange(len(images)), predicted], names, n_parts), predicted
+
+
+def claims_by_place(model: SmallCNN, data: PartDataset) -> dict[str, Tensor]:
+    """For each method (M,): what its map adds up to on the pixels of each part of `erased`."""
+    worth = attributions(model, data.floats(), icnn.predict(model, data.floats()).argmax(1))
+    titles = {"parts": "parts, by place"}
+    methods = "parts", "Grad-CAM", "integrated gradients"
+    return {titles.get(name, name): _on_part(worth[name], data) for name in methods}
+
+
+def _on_part(worth: Tensor, data: PartDataset) -> Tensor:
+    masks = data.part_masks()
+    which, part = _visible(masks)
+    share = nn.functional.avg_pool2d(masks[which, part].float()[:, None], 4)[:, 0]
+    return (worth[which] * share).sum((1, 2))
+
+
+def agreement(claim: Tensor, found: Erasure) -> tuple[float, float, float]:
+    """How well a claim (M,) foretells the loss.
 
     Returns:
-        picture (M,), loss of score (M,), and for each method the claim (M,): "parts, by name" adds
-        up the filters called after the part, the other ones what lies on the part's pixels.
+        their correlation; how often the greatest claim of a picture is its greatest loss; and their
+        correlation within a category and part, which a claim that never looks cannot have (NaN).
     """
-    images, masks = data.floats(), data.part_masks()
+    pictures = [found.picture == i for i in found.picture.unique()]
+    hits = [bool(claim[one].argmax() == found.loss[one].argmax()) for one in pictures]
+    return _overall(claim, found), sum(hits) / len(hits), _within(claim, found)
+
+
+def _overall(claim: Tensor, found: Erasure) -> float:
+    return torch.corrcoef(torch.stack([claim, found.loss]).double())[0, 1].item()
+
+
+def _within(claim: Tensor, found: Erasure) -> float:
+    """Correlation of claim and loss, each minus its mean over its category and part."""
+    member = nn.functional.one_hot(found.cell).double()
+    both = torch.stack([claim, found.loss], 1).double()
+    off = both - member @ (member.T @ both / member.sum(0).clamp_min(1)[:, None])
+    return float("nan") if off[:, 0].abs().max() < 1e-5 else torch.corrcoef(off.T)[0, 1].item()
+
+
+def name_intervals(seeds: list[Erasure], n_pictures: int) -> dict[str, tuple[float, ...]]:
+    """What the names say beyond each control: mean over seeds, and its 95 % interval (low, high).
+
+    "within": their correlation within a category and part, beyond that of shuffled names. A picture
+    is drawn with all its parts, and for all seeds.
+    """
+
+    def gain(minus: str, measure: Callable[[Tensor, Erasure], float], images: Tensor) -> Tensor:
+        counts, gains = images.bincount(minlength=n_pictures), []
+        for one in seeds:
+            row = torch.arange(len(one.loss)).repeat_interleave(counts[one.picture])
+            drawn = Erasure(*(column[row] for column in one[:3]), {})
+            pair = (one.claims[name][row] for name in ("parts, by name", minus))
+            named, control = (measure(claim, drawn) for claim in pair)
+            gains.append(named - control)
+        return torch.tensor(gains).double()
+
+    rows = {}
+    for minus in ("table of names", "names, shuffled", "area", "within: names, shuffled"):
+        measure = _within if minus.startswith("within") else _overall
+        statistic = partial(gain, minus.removeprefix("within: "), measure)
+        mean = statistic(torch.arange(n_pictures)).mean().item()
+        rows[minus] = mean, *icnn.measure.bootstrap(statistic, n_pictures)
+    return rows
+
+
+@torch.no_grad()
+def left_without(model: SmallCNN, data: PartDataset, known: PartDataset) -> Tensor:
+    """What is left of a filter's peak when a part is erased, on pictures of its own category.
+
+    Args:
+        model, data: as for `erasure_claims`.
+        known: other pictures, to find the category of a filter.
+
+    Returns:
+        (C, K): mean peak without the part, divided by that with it; NaN where no picture has it.
+    """
+    maps = icnn.predict(model.maps, known.floats())
+    own = icnn.assign_categories(maps, known.labels, len(known.categories))
     which, part, without = erased(data)
-    scores = icnn.predict(model, images)
-    predicted = scores.argmax(1)
-    after = icnn.predict(model, without).gather(1, predicted[which][:, None])[:, 0]
-    loss = scores.gather(1, predicted[:, None])[which, 0] - after
-    named = contributions(model, images).filters[torch.arange(len(images)), predicted]
-    with torch.enable_grad():
-        worth = attributions(model, images, predicted)
-    share = nn.functional.avg_pool2d(masks[which, part].float()[:, None], 4)[:, 0]
-    claims = {"parts, by name": by_part(named, part_of_filter, len(data.parts))[which, part]}
-    for method, title in (
-        ("parts", "parts, by place"),
-        ("Grad-CAM", "Grad-CAM"),
-        ("integrated gradients", "integrated gradients"),
-    ):
-        claims[title] = (worth[method][which] * share).sum((1, 2))
-    return which, loss, claims | {"area": share.sum((1, 2))}
+    before = icnn.predict(model.maps, data.floats()).amax((2, 3))[which]
+    after = icnn.predict(model.maps, without).amax((2, 3))
+    counted = (data.labels[which][:, None] == own).float()
+    member = nn.functional.one_hot(part, len(data.parts)).float()
+    return ((after * counted).T @ member) / ((before * counted).T @ member)
 
 
-def agreement(which: Tensor, loss: Tensor, claim: Tensor) -> tuple[float, float]:
-    """Correlation of claim and loss, and how often the greatest claim is the greatest loss."""
-    hits = [bool(claim[which == i].argmax() == loss[which == i].argmax()) for i in which.unique()]
-    return torch.corrcoef(torch.stack([loss, claim]))[0, 1].item(), sum(hits) / len(hits)
+def silence(left: Tensor, names: Tensor) -> tuple[float, float, float]:
+    """Means over the filters with a name, of `left_without` (C, K) and their names (C,).
+
+    Returns:
+        what is left without the part of that name; what is left without another part; how often
+        the part of that name leaves least.
+    """
+    left, names = left[names >= 0], names[names >= 0]
+    named = nn.functional.one_hot(names, left.shape[1]).bool()
+    first = (left.nan_to_num(torch.inf).argmin(1) == names).double().mean()
+    others = left.masked_fill(named, torch.nan).nanmean(1)
+    return left[named].nanmean().item(), others.nanmean().item(), first.item()
 
 
 def named_filters(model: SmallCNN, data: PartDataset) -> Tensor:
