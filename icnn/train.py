@@ -172,7 +172,7 @@ def fit(
             sums = torch.zeros(3, device="cpu")
             images = torch.randperm(len(train), generator=order, device="cpu")
             for batch in images.split(batch_size):
-                pictures, targets = (x.to(device) for x in _read(train, batch))
+                pictures, targets = (x.to(device) for x in _read(train, batch, "train"))
                 sums += _step(model, pictures, targets, loss, ramp(step / steps), optimizer).cpu()
                 if not sums.isfinite().all():
                     raise FloatingPointError(f"the loss is not finite at step {step} of {steps}")
@@ -243,16 +243,21 @@ def accuracy(model: nn.Module, dataset: Dataset) -> float:
         dataset: as for `fit`; of many labels at once it is the share of labels.
     """
     batches = torch.arange(len(dataset), device="cpu").split(BATCH)
-    pairs = (_read(dataset, batch) for batch in batches)
+    pairs = (_read(dataset, batch, "dataset") for batch in batches)
     return torch.cat([_right(predict(model, x), y) for x, y in pairs]).mean().item()
 
 
-def _read(dataset: Dataset, index: Tensor) -> tuple[Tensor, Tensor]:
+def _read(dataset: Dataset, index: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """The pictures with these indices and their targets."""
     if isinstance(dataset, Labelled):
         return dataset.floats(index), dataset.labels[index]
-    pictures, targets = default_collate([dataset[i] for i in index.tolist()])
-    return pictures, targets
+    try:
+        pictures, targets = default_collate([dataset[i] for i in index.tolist()])
+        if not (isinstance(pictures, Tensor) and isinstance(targets, Tensor)):
+            raise TypeError(f"of tensors or numbers, got {type(pictures)} and {type(targets)}")
+        return pictures, targets
+    except Exception as error:
+        raise ValueError(f"{name} must give pairs (picture, target): {error}") from error
 
 
 def _right(scores: Tensor, targets: Tensor) -> Tensor:
@@ -264,8 +269,8 @@ def _right(scores: Tensor, targets: Tensor) -> Tensor:
 
 def _try(dataset: Dataset, name: str, model: nn.Module, loss: Callable) -> None:
     """The first picture in eval mode: what does not fit is named before any work."""
+    first = _read(dataset, torch.zeros(1, dtype=torch.long, device="cpu"), name)
     try:
-        first = _read(dataset, torch.zeros(1, dtype=torch.long, device="cpu"))
         pictures, targets = (x.to(_device(model)) for x in first)
         scores = predict(model, pictures)
         shape = tuple(loss(scores, targets).shape)

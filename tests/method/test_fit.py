@@ -233,6 +233,12 @@ def test_data_that_does_not_fit_is_named_before_any_work(data, name) -> None:
     assert state(model) == before
 
 
+def test_accuracy_names_data_that_is_no_pairs() -> None:
+    for data in (X, list(X), [{"image": x, "label": 0} for x in X], [(x, "cat") for x in X], "abc"):
+        with pytest.raises(ValueError, match=r"^dataset must give pairs"):
+            icnn.accuracy(network(), data)
+
+
 def test_targets_that_the_loss_does_not_take_are_named() -> None:
     for train, validation, name in ((PAIRS, MANY, "train"), (MANY, PAIRS, "validation")):
         with pytest.raises(ValueError, match=f"^{name} must"):
