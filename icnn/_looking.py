@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import torch
@@ -65,9 +65,14 @@ def follow(module: nn.Module, image: Tensor) -> tuple[object, Spans | None]:
 
 def black_image(module: nn.Module, height: int, width: int) -> Tensor:
     """(1, channels, H, W), of the channels and dtype that a module takes, and where it is."""
-    channels = next(filter(None, map(_channels, module.modules())), 3)
+    guess = next(filter(None, map(_channels, module.modules())), 3)  # right if called first
     like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
-    return torch.zeros(1, channels, height, width, dtype=like.dtype, device=like.device)
+    images = [like.new_zeros(1, c, height, width) for c in dict.fromkeys((guess, 3, 1))]
+    for image in images:
+        with suppress(Exception), still(module), torch.no_grad():
+            module(image)
+            return image
+    return images[0]  # the caller meets the error again, and says so
 
 
 def _channels(module: nn.Module) -> int | None:

@@ -458,3 +458,52 @@ def test_a_surgery_on_convolutions_of_ones_own_knows_its_channels() -> None:
     field = receptive_field.unit_centres(model, 32)
     assert not any(isinstance(m, nn.Conv2d) for m in model.backbone.modules())
     assert len(field.rows) == len(field.cols) == model.maps(torch.zeros(1, 3, 32, 32)).shape[-1]
+
+
+class OwnConv(nn.Conv2d):
+    """A convolution that tracing takes apart, in groups."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, groups=self.groups)
+
+
+class LastFirst(nn.Module):
+    """Its layers are not registered in the order in which they are called."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.second, self.first = nn.Conv2d(7, 5, 3), nn.Conv2d(channels, 7, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class Bare(nn.Module):
+    """A convolution that is no module, in front of one that is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.conv = nn.Parameter(torch.randn(4, 3, 3, 3)), nn.Conv2d(4, 7, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.conv2d(x, self.kernel))
+
+
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [
+        (LastFirst(3), 5),
+        (LastFirst(1), 5),
+        (Bare(), 5),
+        (nn.Sequential(nn.Conv2d(4, 2, 3)), 3),
+    ],
+    ids=["colour", "grey", "bare", "four channels"],
+)
+def test_the_channels_are_those_that_a_network_takes(network: nn.Module, size: int) -> None:
+    assert receptive_field.unit_centres(network, 32).size == (size, size)
+
+
+def test_a_surgery_on_grouped_convolutions_of_ones_own_knows_its_channels() -> None:
+    network = nn.Sequential(OwnConv(3, 6, 3, groups=3, bias=False), nn.Conv2d(6, 5, 3))
+    model = icnn.make_interpretable(network, 2, cut="1", image_size=32, width=4)
+    assert receptive_field.unit_centres(model, 32).size == (9, 9)
