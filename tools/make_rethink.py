@@ -65,7 +65,8 @@ def network(variant: str, seed: int) -> icnn.SmallCNN:
 
 
 def learn_dino(variant: str, seed: int) -> Iterator[list]:
-    for shots, row in transfer.transfer(network(variant, seed)).items():
+    name, _, readout = variant.partition(", ")
+    for shots, row in transfer.transfer(network(name, seed), readout or "head").items():
         yield [shots, *row]
 
 
@@ -120,6 +121,8 @@ def bound_names(variant: str, _: str) -> Iterator[list]:
 
 
 SHIPPED = tuple(VARIANTS)
+READ_OTHERWISE = ("plain, masked", "plain, max", "mask only, max", "interpretable, max")
+LEARNERS = (*SHIPPED, "untrained", *READ_OTHERWISE)
 
 
 @dataclass
@@ -167,7 +170,7 @@ TABLES = [
         rows=tuple(networks.CONFIGURATIONS),
         first="configuration",
     ),
-    Table("transfer", learn_dino, ("shots", "auroc", "penalty"), rows=(*SHIPPED, "untrained")),
+    Table("transfer", learn_dino, ("shots", "auroc", "penalty"), rows=LEARNERS),
     Table("familiarity", know_strangers, ("shift", "score", "auroc to choose", "auroc")),
     Table("faithfulness", test_explanations, ("test", "fill", "method", "value", "first")),
     Table("names", judge_names, ("method", "value", "first", "within")),
@@ -204,6 +207,7 @@ Made by `make rethink` ({versions}) with the code of `icnn.rethink`; seeds {seed
   others on the first {short}. Dead filters are left out of the means.
 - `transfer.csv`: dino against the five categories from a few examples of each, on the features of
   the shipped networks; mean AUROC over 20 draws; the penalty was chosen on validation pictures.
+  `masked` and `max`: the maps are read with a mask or by their maximum, whatever the head does.
 - `familiarity.csv`: AUROC of test pictures against every second unfamiliar picture (`auroc`), and
   of validation pictures against the others (`auroc to choose`).
 - `faithfulness.csv`: {explained} test pictures. `deletion`: mean probability of the predicted

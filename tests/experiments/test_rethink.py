@@ -24,6 +24,7 @@ from icnn.experiments.rethink.auroc import auroc
 from icnn.network import VARIANTS, small_cnn
 
 SEEDS = ("0", "1", "2")
+READ_OTHERWISE = ("plain, masked", "plain, max", "mask only, max", "interpretable, max")
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -44,7 +45,7 @@ def test_the_tables_have_three_seeds_of_everything() -> None:
     )
     assert keys("transfer", "network", "seed", "shots") == sorted(
         (name, seed, str(shots))
-        for name in [*VARIANTS, "untrained"]
+        for name in [*VARIANTS, "untrained", *READ_OTHERWISE]
         for seed in SEEDS
         for shots in transfer.SHOTS
     )
@@ -197,6 +198,16 @@ def test_few_shots_find_what_is_there_and_nothing_else() -> None:
     assert score(noise[:200], noise[600:] + 3, 0.1) > 0.95
     blind = transfer.few_shots(noise[:500], labels, noise[500:600], 5)
     assert 0.4 < blind(noise[:200], noise[600:], 0.1) < 0.6
+
+
+def test_a_readout_by_hand() -> None:
+    images = icnn.data.creatures("test").floats(slice(0, 3))
+    plain, masked = (icnn.checkpoints.load(name, 0) for name in ("plain", "mask only"))
+    peaks = icnn.predict(plain.maps, images).amax((2, 3)).double()
+    assert transfer.pooled(plain, images, "max").equal(peaks)
+    own = transfer.pooled(masked, images)  # its head masks already
+    assert (transfer.pooled(masked, images, "masked") - own).abs().max() < 1e-6
+    assert (transfer.pooled(plain, images, "masked") < transfer.pooled(plain, images)).any()
 
 
 @pytest.mark.parametrize("shift", familiarity.SHIFTS)

@@ -18,10 +18,17 @@ PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)
 SHOTS = (1, 2, 5, 10, 20)
 
 
+READOUTS: dict[str, Callable[[SmallCNN, Tensor], Tensor]] = {
+    "head": lambda model, maps: model.head.layer(maps).mean((2, 3)),
+    "masked": lambda _, maps: (maps * icnn.part_mask(maps)).mean((2, 3)),
+    "max": lambda _, maps: maps.amax((2, 3)),
+}
+
+
 @torch.no_grad()
-def pooled(model: SmallCNN, images: Tensor) -> Tensor:
-    """What the head sees of each image: the means of the masked maps (N, C), float64."""
-    return model.head.layer(icnn.predict(model.maps, images)).mean((2, 3)).double()
+def pooled(model: SmallCNN, images: Tensor, readout: str = "head") -> Tensor:
+    """Features (N, C), float64: what the head sees of each image, or another one of `READOUTS`."""
+    return READOUTS[readout](model, icnn.predict(model.maps, images)).double()
 
 
 def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
@@ -65,7 +72,7 @@ def few_shots(
     return score
 
 
-def transfer(model: SmallCNN) -> dict[int, tuple[float, float]]:
+def transfer(model: SmallCNN, readout: str = "head") -> dict[int, tuple[float, float]]:
     """For each number of examples: AUROC of dino against the five on test images, and the penalty.
 
     The penalty is chosen on validation images and 100 dinos that are not examples; another 200
@@ -73,7 +80,7 @@ def transfer(model: SmallCNN) -> dict[int, tuple[float, float]]:
     """
     names = "train", "validation", "test", "held_out"
     data = [icnn.data.creatures(name) for name in names]
-    train, validation, test, dino = (pooled(model, one.floats()) for one in data)
+    train, validation, test, dino = (pooled(model, one.floats(), readout) for one in data)
     spread = train.std(0).clamp_min(1e-9)
     train, validation, test, dino = (f / spread for f in (train, validation, test, dino))
     result = {}
