@@ -393,7 +393,7 @@ def changing(task: str, index: int):
 TENSORS = [
     (name, index)
     for name, task in TASKS.items()
-    for index, argument in enumerate(task.cases[0].args)
+    for index, argument in enumerate(next(iter(task.cases.values())).args)
     if isinstance(argument, torch.Tensor)
 ]
 

@@ -11,6 +11,7 @@ import copy
 import dis
 import inspect
 import linecache
+import operator
 import re
 import sys
 import traceback
@@ -18,10 +19,10 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,11 +43,6 @@ DERIVING = (
 _failures: Counter[str] = Counter()  # how often each task has failed in a row
 
 
-def call(function: Callable, *args: Any, **options: Any) -> Any:
-    """The plain way to use an answer."""
-    return function(*args, **options)
-
-
 def gradient(function: Callable, x: Tensor, *args: Any, **options: Any) -> Tensor:
     """What arrives at x from the sum of the outputs: zeros if the answer cuts the graph."""
     x.requires_grad_()
@@ -62,14 +58,17 @@ def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Te
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-@dataclass(frozen=True)
-class Case:
-    """Arguments, what is special about them, and how the answer is used on them."""
+class Given(NamedTuple):
+    """Arguments, and how the answer is used on them."""
 
-    about: str
     args: tuple
-    options: dict = field(default_factory=dict)
-    use: Callable = call
+    options: dict
+    use: Callable
+
+
+def given(*args: Any, use: Callable = operator.call, **options: Any) -> Given:
+    """The arguments of one case, written as in a call of the answer."""
+    return Given(args, options, use)
 
 
 def wrong(right: Callable, *rows: Any, **steps: tuple) -> tuple[tuple[Callable, str], ...]:
@@ -93,27 +92,27 @@ class Task:
         signature: as the learner is to write it.
         outputs: what is returned: a name in words → its shape in words.
         reference: the right function.
-        cases: ordinary cases; together they must tell all mistakes apart.
-        edges: special cases, tried one by one after the ordinary ones; `about` says what they ask.
+        cases: ordinary cases, in words → as given; together they must tell all mistakes apart.
+        edges: special cases, tried one by one after the ordinary ones.
         mistakes: (wrong function, what to tell somebody whose results are the same); see `wrong`.
         hints: a nudge, the idea, almost the code.
         own: icnn's functions that would be the answer.
         by_hand: whether the task is to derive what autograd would give.
         same_dtype: whether the task fixes the dtype; if not, more digits than asked for are fine.
-        look: optional, (got, wanted, case) → what is wrong, in words, or None.
+        look: optional, (got, wanted, given) → what is wrong, in words, or None.
     """
 
     signature: str
     outputs: dict[str, str]
     reference: Callable
-    cases: tuple[Case, ...]
-    edges: tuple[Case, ...]
+    cases: dict[str, Given]
+    edges: dict[str, Given]
     mistakes: tuple[tuple[Callable, str], ...]
     hints: tuple[str, str, str]
     own: tuple[str, ...]
     by_hand: bool = False
     same_dtype: bool = False
-    look: Callable[[list[Tensor], list[Tensor], Case], str | None] | None = None
+    look: Callable[[list[Tensor], list[Tensor], Given], str | None] | None = None
 
     @property
     def name(self) -> str:
@@ -154,7 +153,8 @@ class _Unfinished(Exception):
 class _Trial:
     """One function on one case: what it gave, or why it gave nothing."""
 
-    case: Case
+    case: str
+    given: Given
     values: Values | None = None
     error: BaseException | None = None
     changed: str | None = None  # an argument that was changed in place
@@ -178,10 +178,10 @@ def _problem(task: Task, answer: Any) -> str | None:
     if misfit := _misfit(task, answer):
         return misfit
     trials, wanted = [], []
-    for stage in (task.cases, *((edge,) for edge in task.edges)):
-        for case in stage:
-            trials.append(_try(task, answer, case))
-            wanted.append(_try(task, task.reference, case).values.outputs)
+    for stage in (task.cases, *({case: given} for case, given in task.edges.items())):
+        for case in stage.items():
+            trials.append(_try(task, answer, *case))
+            wanted.append(_try(task, task.reference, *case).values.outputs)
             if hard := _hard_problem(task, trials[-1]):
                 return hard
         if not all(_is_right(task, *pair) for pair in zip(trials, wanted, strict=True)):
@@ -189,12 +189,12 @@ def _problem(task: Task, answer: Any) -> str | None:
     return None
 
 
-def _try(task: Task, function: Callable, case: Case) -> _Trial:
-    args, options = copy.deepcopy((case.args, case.options))
-    trial = _Trial(case)
+def _try(task: Task, function: Callable, case: str, given: Given) -> _Trial:
+    args, options = copy.deepcopy((given.args, given.options))
+    trial = _Trial(case, given)
     try:
         with _watching(task.own) as seen:
-            returned = case.use(function, *args, **options)
+            returned = given.use(function, *args, **options)
         if any(part is ... for part in (returned if type(returned) is tuple else (returned,))):
             raise _Unfinished
         trial.values = read(returned, len(task.outputs))
@@ -207,8 +207,8 @@ def _try(task: Task, function: Callable, case: Case) -> _Trial:
     trial.derived = AUTOGRAD in seen
     trial.borrowed = next((name for name in seen if name != AUTOGRAD), None)
     names = inspect.signature(task.reference).parameters
-    given = {**dict(zip(names, case.args, strict=False)), **case.options}
-    for (name, before), after in zip(given.items(), (*args, *options.values()), strict=True):
+    by_name = dict(zip(names, given.args, strict=False)) | given.options
+    for (name, before), after in zip(by_name.items(), (*args, *options.values()), strict=True):
         if isinstance(before, Tensor) and not _same(before, after):
             trial.changed = name
     return trial
@@ -233,8 +233,8 @@ def _misfit(task: Task, answer: Callable) -> str | None:
     except (TypeError, ValueError):
         return None
     try:
-        for case in (*task.cases, *task.edges):
-            signature.bind(*case.args, **case.options)
+        for given in (task.cases | task.edges).values():
+            signature.bind(*given.args, **given.options)
     except TypeError as error:
         return f"the function should be {task.signature}; yours does not fit: {error}"
     return None
@@ -313,13 +313,13 @@ def _diagnosis(task: Task, answer: Any, trials: list[_Trial], wanted: list[list[
     pairs = list(zip(trials, wanted, strict=True))
     if not all(t.values and close(t.values.outputs, w, strict=False) for t, w in pairs):
         for function, message in task.mistakes:
-            if all(trial.agrees(_try(task, function, trial.case)) for trial in trials):
+            if all(trial.agrees(_try(task, function, trial.case, trial.given)) for trial in trials):
                 return message
     trial, want = next(pair for pair in pairs if not _is_right(task, *pair))
     if isinstance(trial.error, Unreadable):
         return str(trial.error)
     found = _stop(answer, trial.error) if trial.error else _difference(task, trial, want)
-    return f"for {trial.case.about}, {found}"
+    return f"for {trial.case}, {found}"
 
 
 def _difference(task: Task, trial: _Trial, wanted: list[Tensor]) -> str:
@@ -334,7 +334,7 @@ def _difference(task: Task, trial: _Trial, wanted: list[Tensor]) -> str:
                 else "be one number"
             )
             return f"{name} should {here}; yours has the shape {tuple(got.shape)}"
-    if task.look and (seen := task.look(trial.values.outputs, wanted, trial.case)):
+    if task.look and (seen := task.look(trial.values.outputs, wanted, trial.given)):
         return seen
     for name, kind, got, want in zip(
         task.outputs, trial.values.kinds, trial.values.outputs, wanted, strict=True

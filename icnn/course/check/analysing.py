@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, number, random, wrong
+from icnn.course.check._runner import Given, Task, given, number, random, wrong
 from icnn.course.check.measuring import WRONG_IMAGES, top_images
 
 # --- dead filters --------------------------------------------------------------------------------
@@ -30,26 +30,23 @@ dead_filters = Task(
     signature="dead_filters(maps)",
     outputs={"the result": "(C,)"},
     reference=icnn.dead_filters,
-    cases=(
-        Case("five images, seven filters and 4×4 maps", (_some_dead(5, 7, 4, seed=131),)),
-        Case(
-            "the worked example",
-            (torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.7]])[:, :, None, None] * torch.eye(2),),
+    cases={
+        "five images, seven filters and 4×4 maps": given(_some_dead(5, 7, 4, seed=131)),
+        "the worked example": given(
+            torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.7]])[:, :, None, None] * torch.eye(2)
         ),
-        Case("three images and four filters", (_some_dead(3, 4, 5, seed=132).relu(),)),
-    ),
-    edges=(
-        Case("a filter that is above 0 by very little, once, and so is alive", (_tiny(),)),
-        Case(
-            "maps whose values add up to a negative number although some are above 0",
-            (torch.tensor([[[[1.0, -9.0], [-9.0, -9.0]]]]),),
+        "three images and four filters": given(_some_dead(3, 4, 5, seed=132).relu()),
+    },
+    edges={
+        "a filter that is above 0 by very little, once, and so is alive": given(_tiny()),
+        "maps whose values add up to a negative number although some are above 0": given(
+            torch.tensor([[[[1.0, -9.0], [-9.0, -9.0]]]])
         ),
-        Case(
-            "a batch of one image with maps of one unit",
-            (torch.tensor([0.0, 2.0]).view(1, 2, 1, 1),),
+        "a batch of one image with maps of one unit": given(
+            torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)
         ),
-        Case("maps in half precision", (_some_dead(4, 6, 3, seed=133).half(),)),
-    ),
+        "maps in half precision": given(_some_dead(4, 6, 3, seed=133).half()),
+    },
     mistakes=wrong(
         None,
         lambda x: ~(x <= 0).all((0, 2, 3)),
@@ -106,8 +103,8 @@ def _selectivity(
     return value(table)
 
 
-def _look_at_selectivity(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
-    least = 1 / len(case.args[1].unique())
+def _look_at_selectivity(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
+    least = 1 / len(given.args[1].unique())
     outside = (got[0] < least - 1e-4) | (got[0] > 1 + 1e-4)
     if not outside.any():
         return None
@@ -124,26 +121,23 @@ category_selectivity = Task(
     signature="category_selectivity(maps, labels)",
     outputs={"the selectivity": "(C,)"},
     reference=icnn.category_selectivity,
-    cases=(
-        Case("nine images of three categories", (random(9, 4, 3, 3, seed=141) ** 3, LABELS)),
-        Case("the worked example", (LEVELS, torch.arange(3))),
-        Case("labels in another order", (random(9, 2, 4, 4, seed=142) ** 5, 2 - LABELS.flip(0))),
-    ),
-    edges=(
-        Case(
-            "labels 1, 4 and 7, where only the categories that occur count",
-            (random(9, 3, 3, 3, seed=143) ** 3, 3 * LABELS + 1),
+    cases={
+        "nine images of three categories": given(random(9, 4, 3, 3, seed=141) ** 3, LABELS),
+        "the worked example": given(LEVELS, torch.arange(3)),
+        "labels in another order": given(random(9, 2, 4, 4, seed=142) ** 5, 2 - LABELS.flip(0)),
+    },
+    edges={
+        "labels 1, 4 and 7, where only the categories that occur count": given(
+            random(9, 3, 3, 3, seed=143) ** 3, 3 * LABELS + 1
         ),
-        Case(
-            "a filter that never fires, where NaN is right",
-            (random(9, 3, 3, 3, seed=144) * torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1), LABELS),
+        "a filter that never fires, where NaN is right": given(
+            random(9, 3, 3, 3, seed=144) * torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1), LABELS
         ),
-        Case(
-            "images of a single category, where 1 is right",
-            (random(4, 2, 3, 3, seed=145), torch.full((4,), 2)),
+        "images of a single category, where 1 is right": given(
+            random(4, 2, 3, 3, seed=145), torch.full((4,), 2)
         ),
-        Case("maps in float32", (random(9, 4, 3, 3, seed=141).float(), LABELS)),
-    ),
+        "maps in float32": given(random(9, 4, 3, 3, seed=141).float(), LABELS),
+    },
     mistakes=wrong(
         _selectivity,
         lambda maps, labels: maps.mean((2, 3)).amax(0) / maps.mean((2, 3)).sum(0),
@@ -230,21 +224,20 @@ peak_spread = Task(
     signature="peak_spread(points, scores, *, top=100)",
     outputs={"the spread": "(C,)"},
     reference=icnn.peak_spread,
-    cases=(
-        Case("nine images, three filters and top = 4", _walk(9, 3, seed=151), {"top": 4}),
-        Case("the worked example", (THREE, torch.ones(3, 1))),
-        Case("twelve images, two filters and top = 6", _walk(12, 2, seed=153), {"top": 6}),
-    ),
-    edges=(
-        Case("more images wanted than there are", _walk(5, 2, seed=155)),
-        Case(
-            "a filter that is stuck in one place, where 0 is right",
-            (torch.full((4, 2, 2), 3.0), random(4, 2, seed=157, dtype=torch.float32)),
+    cases={
+        "nine images, three filters and top = 4": given(*_walk(9, 3, seed=151), top=4),
+        "the worked example": given(THREE, torch.ones(3, 1)),
+        "twelve images, two filters and top = 6": given(*_walk(12, 2, seed=153), top=6),
+    },
+    edges={
+        "more images wanted than there are": given(*_walk(5, 2, seed=155)),
+        "a filter that is stuck in one place, where 0 is right": given(
+            torch.full((4, 2, 2), 3.0), random(4, 2, seed=157, dtype=torch.float32)
         ),
-        Case("a batch of one image, where NaN is right", _walk(1, 2, seed=158)),
-        Case("top = 1, where NaN is right", _walk(5, 2, seed=160), {"top": 1}),
-        Case("coordinates in float32", _walk(8, 3, seed=162, dtype=torch.float32), {"top": 5}),
-    ),
+        "a batch of one image, where NaN is right": given(*_walk(1, 2, seed=158)),
+        "top = 1, where NaN is right": given(*_walk(5, 2, seed=160), top=1),
+        "coordinates in float32": given(*_walk(8, 3, seed=162, dtype=torch.float32), top=5),
+    },
     mistakes=wrong(
         _spread,
         choose=WRONG_IMAGES,

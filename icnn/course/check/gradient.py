@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, gradient, number, random, wrong
+from icnn.course.check._runner import Given, Task, given, gradient, number, random, wrong
 from icnn.course.check.information import (
     LARGE,
+    OVERFLOW,
     THIRDS,
     WORKED_SCORES,
     WRONG_P_X,
@@ -54,40 +55,29 @@ filter_loss = Task(
     signature="filter_loss(x, *, sharpness=None, scale=None, beta=4.0)",
     outputs={"the loss": "()"},
     reference=icnn.filter_loss,
-    cases=(
-        Case("the paper's constants and 3×3 maps", (5 * random(3, 2, 3, 3, seed=1),)),
-        Case(
-            "sharpness 3, two filters with scales 0.7 and 1.3, and β = 2",
-            (random(3, 2, 3, 3, seed=2),),
-            _scaled(3.0, 0.7, 1.3, beta=2.0),
+    cases={
+        "the paper's constants and 3×3 maps": given(5 * random(3, 2, 3, 3, seed=1)),
+        "sharpness 3, two filters with scales 0.7 and 1.3, and β = 2": given(
+            random(3, 2, 3, 3, seed=2), **_scaled(3.0, 0.7, 1.3, beta=2.0)
         ),
-        Case(
-            "two maps of one unit from two filters with scales 0.5 and 2",
-            (random(2, 2, 1, 1, seed=3),),
-            _scaled(2.0, 0.5, 2.0),
+        "two maps of one unit from two filters with scales 0.5 and 2": given(
+            random(2, 2, 1, 1, seed=3), **_scaled(2.0, 0.5, 2.0)
         ),
-        Case("`tiny` with sharpness 2, scale 1.5 and β = 1", (TINY,), _scaled(2.0, 1.5, beta=1.0)),
-        Case(
-            "four images, three filters and 5×5 maps",
-            (random(4, 3, 5, 5, seed=4),),
-            _scaled(0.5, 0.4, 1.0, 1.7),
+        "`tiny` with sharpness 2, scale 1.5 and β = 1": given(TINY, **_scaled(2.0, 1.5, beta=1.0)),
+        "four images, three filters and 5×5 maps": given(
+            random(4, 3, 5, 5, seed=4), **_scaled(0.5, 0.4, 1.0, 1.7)
         ),
-        Case("`tiny` with the paper's constants and β = 1", (TINY,), {"beta": 1.0}),
-    ),
-    edges=(
-        Case("a batch of one image, which tells nothing", (random(1, 2, 3, 3, seed=5),)),
-        Case(
-            "maps in float32",
-            (random(4, 2, 4, 4, seed=6).float(),),
-            {"sharpness": 2.0, "scale": torch.tensor([0.5, 1.5])},
+        "`tiny` with the paper's constants and β = 1": given(TINY, beta=1.0),
+    },
+    edges={
+        "a batch of one image, which tells nothing": given(random(1, 2, 3, 3, seed=5)),
+        "maps in float32": given(
+            random(4, 2, 4, 4, seed=6).float(), sharpness=2.0, scale=torch.tensor([0.5, 1.5])
         ),
-        Case(
-            "the gradient, which should reach x exactly",
-            (random(4, 2, 3, 3, seed=7),),
-            _scaled(2.0, 0.7, 1.3),
-            gradient,
+        "the gradient, which should reach x exactly": given(
+            random(4, 2, 3, 3, seed=7), **_scaled(2.0, 0.7, 1.3), use=gradient
         ),
-    ),
+    },
     mistakes=wrong(
         _loss,
         lambda x, sharpness=None, scale=None, beta=4.0: _loss(x, sharpness=sharpness, scale=scale),
@@ -171,7 +161,7 @@ def _slope(
     return finish(prior, p, surprise - typical(p, surprise, prior))
 
 
-def _look_at_slope(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+def _look_at_slope(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
     total = got[0].sum(0)
     wrong = total.abs() > 1e-4
     if not wrong.any():
@@ -186,16 +176,16 @@ score_gradient = Task(
     signature="score_gradient(fitness, prior)",
     outputs={"the gradient": "(N, C, T)"},
     reference=_slope,
-    cases=(
-        Case("four images, two filters and five templates", fitnesses(4, 2, 5, seed=21)),
-        Case("the worked example", (WORKED_SCORES, THIRDS)),
-        Case("three images, four filters and ten templates", fitnesses(3, 4, 10, seed=23)),
-    ),
-    edges=(
-        Case("a batch of one image, where nothing can be gained", fitnesses(1, 2, 5, seed=25)),
-        LARGE,
-        Case("fitnesses in float32", fitnesses(4, 3, 5, seed=21, dtype=torch.float32)),
-    ),
+    cases={
+        "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=21)),
+        "the worked example": given(WORKED_SCORES, THIRDS),
+        "three images, four filters and ten templates": given(*fitnesses(3, 4, 10, seed=23)),
+    },
+    edges={
+        "a batch of one image, where nothing can be gained": given(*fitnesses(1, 2, 5, seed=25)),
+        OVERFLOW: LARGE,
+        "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=21, dtype=torch.float32)),
+    },
     mistakes=wrong(
         _slope,
         typical=(
@@ -291,33 +281,25 @@ paper_gradient = Task(
     signature="paper_gradient(x, is_target, *, beta=4.0)",
     outputs={"the gradient": "(N, C, n, n)"},
     reference=icnn.paper_gradient,
-    cases=(
-        Case(
-            "three images, two filters, 3×3 maps and β = 2",
-            (4 * random(3, 2, 3, 3, seed=31), MIXED[:, :2]),
-            {"beta": 2.0},
+    cases={
+        "three images, two filters, 3×3 maps and β = 2": given(
+            4 * random(3, 2, 3, 3, seed=31), MIXED[:, :2], beta=2.0
         ),
-        Case("`tiny` and β = 1", (TINY, torch.tensor([[True], [False]])), {"beta": 1.0}),
-        Case(
-            "three images, three filters and 4×4 maps",
-            (4 * random(3, 3, 4, 4, seed=32), MIXED),
-            {"beta": 1.5},
+        "`tiny` and β = 1": given(TINY, torch.tensor([[True], [False]]), beta=1.0),
+        "three images, three filters and 4×4 maps": given(
+            4 * random(3, 3, 4, 4, seed=32), MIXED, beta=1.5
         ),
-        Case("5×5 maps and the usual β", (4 * random(3, 3, 5, 5, seed=33), ~MIXED)),
-    ),
-    edges=(
-        Case(
-            "a batch without any image of the category",
-            (4 * random(4, 2, 3, 3, seed=34), torch.zeros(4, 2, dtype=torch.bool)),
+        "5×5 maps and the usual β": given(4 * random(3, 3, 5, 5, seed=33), ~MIXED),
+    },
+    edges={
+        "a batch without any image of the category": given(
+            4 * random(4, 2, 3, 3, seed=34), torch.zeros(4, 2, dtype=torch.bool)
         ),
-        Case(
-            "a batch of one image, where p(x|T) and p(x) are both 1",
-            (random(1, 2, 3, 3, seed=35), torch.tensor([[True, False]])),
+        "a batch of one image, where p(x|T) and p(x) are both 1": given(
+            random(1, 2, 3, 3, seed=35), torch.tensor([[True, False]])
         ),
-        Case(
-            "maps in float32", (20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2])
-        ),
-    ),
+        "maps in float32": given(20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
+    },
     mistakes=wrong(
         _paper,
         lambda x, is_target, beta=4.0: _paper(x, is_target),

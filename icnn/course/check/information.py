@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, number, random, wrong
+from icnn.course.check._runner import Given, Task, given, number, random, wrong
 
 
 def _prior(size: int, *, seed: int) -> Tensor:
@@ -40,25 +40,22 @@ fitness = Task(
     signature="fitness(x, templates)",
     outputs={"the fitness": "(N, C, n²+1)"},
     reference=icnn.fitness,
-    cases=(
-        Case(
-            "three images, two filters and 4×4 maps",
-            (random(3, 2, 4, 4), _signed(17, 4, 4, seed=1)),
+    cases={
+        "three images, two filters and 4×4 maps": given(
+            random(3, 2, 4, 4), _signed(17, 4, 4, seed=1)
         ),
-        Case(
-            "maps of 3×3 units and real templates",
-            (random(2, 4, 3, 3, seed=2), icnn.part_templates(3, dtype=torch.float64)),
+        "maps of 3×3 units and real templates": given(
+            random(2, 4, 3, 3, seed=2), icnn.part_templates(3, dtype=torch.float64)
         ),
-        Case("maps with negative values", (_signed(4, 3, 2, 2, seed=3), _signed(5, 2, 2, seed=4))),
-    ),
-    edges=(
-        Case(
-            "a batch of one image with one filter",
-            (random(1, 1, 5, 5, seed=5), _signed(26, 5, 5, seed=6)),
+        "maps with negative values": given(_signed(4, 3, 2, 2, seed=3), _signed(5, 2, 2, seed=4)),
+    },
+    edges={
+        "a batch of one image with one filter": given(
+            random(1, 1, 5, 5, seed=5), _signed(26, 5, 5, seed=6)
         ),
-        Case("maps of one unit", (random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8))),
-        Case("maps in float32", (random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float())),
-    ),
+        "maps of one unit": given(random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8)),
+        "maps in float32": given(random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float()),
+    },
     mistakes=wrong(
         None,
         lambda x, t: _fitness(x, t.mT),
@@ -140,8 +137,8 @@ WRONG_P_X = (
 )
 
 
-def _look_at_information(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
-    most = math.log(len(case.args[0]))
+def _look_at_information(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
+    most = math.log(len(given.args[0]))
     outside = (got[0] < -1e-4) | (got[0] > most + 1e-4)
     if not outside.any():
         return None
@@ -155,26 +152,25 @@ WORKED_SCORES = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]], dtype=torch.flo
 THIRDS = torch.full((3,), 1 / 3, dtype=torch.float64)
 # One rule in all sets: a function that is handed fitnesses must bear large ones.
 OVERFLOW = "fitnesses of 1000, where exp overflows (softmax, log_softmax and logsumexp do not)"
-LARGE = Case(OVERFLOW, fitnesses(4, 2, 5, seed=19, least=997.0))
+LARGE = given(*fitnesses(4, 2, 5, seed=19, least=997.0))
 
 mutual_information = Task(
     signature="mutual_information(fitness, prior)",
     outputs={"the mutual information": "(C,)"},
     reference=icnn.mutual_information,
-    cases=(
-        Case("four images, two filters and five templates", fitnesses(4, 2, 5, seed=1)),
-        Case("the worked example", (WORKED_SCORES, THIRDS)),
-        Case("three images, four filters and ten templates", fitnesses(3, 4, 10, seed=3)),
-    ),
-    edges=(
-        Case("a batch of one image, which can tell nothing", fitnesses(1, 2, 5, seed=5)),
-        Case(OVERFLOW, (1000 * torch.eye(5, dtype=torch.float64)[:, None], _prior(5, seed=7))),
-        Case(
-            "identical maps, which tell nothing",
-            (fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)),
+    cases={
+        "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=1)),
+        "the worked example": given(WORKED_SCORES, THIRDS),
+        "three images, four filters and ten templates": given(*fitnesses(3, 4, 10, seed=3)),
+    },
+    edges={
+        "a batch of one image, which can tell nothing": given(*fitnesses(1, 2, 5, seed=5)),
+        OVERFLOW: given(1000 * torch.eye(5, dtype=torch.float64)[:, None], _prior(5, seed=7)),
+        "identical maps, which tell nothing": given(
+            fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)
         ),
-        Case("fitnesses in float32", fitnesses(4, 3, 5, seed=1, dtype=torch.float32)),
-    ),
+        "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=1, dtype=torch.float32)),
+    },
     mistakes=wrong(
         mutual,
         lambda fitness, prior: mutual(fitness, prior) / math.log(2),
@@ -279,22 +275,21 @@ entropy_terms = Task(
     signature="entropy_terms(fitness, prior)",
     outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
     reference=icnn.entropy_terms,
-    cases=(
-        Case("four images, two filters and five templates", fitnesses(4, 2, 5, seed=11)),
-        Case("the worked example", (WORKED_SCORES, THIRDS)),
-        Case("three images, four filters and ten templates", fitnesses(3, 4, 10, seed=13)),
-    ),
-    edges=(
-        Case(
-            "a batch of one image, after which one is as unsure as before",
-            fitnesses(1, 2, 5, seed=15),
+    cases={
+        "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=11)),
+        "the worked example": given(WORKED_SCORES, THIRDS),
+        "three images, four filters and ten templates": given(*fitnesses(3, 4, 10, seed=13)),
+    },
+    edges={
+        "a batch of one image, after which one is as unsure as before": given(
+            *fitnesses(1, 2, 5, seed=15)
         ),
-        Case(
-            "maps of one unit, where there is nothing to be unsure of", fitnesses(4, 2, 2, seed=17)
+        "maps of one unit, where there is nothing to be unsure of": given(
+            *fitnesses(4, 2, 2, seed=17)
         ),
-        LARGE,
-        Case("fitnesses in float32", fitnesses(4, 3, 5, seed=11, dtype=torch.float32)),
-    ),
+        OVERFLOW: LARGE,
+        "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=11, dtype=torch.float32)),
+    },
     mistakes=wrong(
         _terms,
         finish=(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, gradient, random, wrong
+from icnn.course.check._runner import Task, given, gradient, random, wrong
 from icnn.course.check.templates import TIED_MAPS, WORKED_MAP, at_largest
 
 # --- the forward pass ----------------------------------------------------------------------------
@@ -39,27 +39,20 @@ masked_maps = Task(
     signature="masked_maps(x, *, beta=4.0)",
     outputs={"the masked maps": "(N, C, n, n)"},
     reference=_masked_maps,
-    cases=(
-        Case("4×4 maps and β = 2", (2 * random(2, 3, 4, 4, seed=41),), {"beta": 2.0}),
-        Case(
-            "maps with negative values, and β = 1.5", (_signed(3, 2, 5, 5, seed=42),), {"beta": 1.5}
+    cases={
+        "4×4 maps and β = 2": given(2 * random(2, 3, 4, 4, seed=41), beta=2.0),
+        "maps with negative values, and β = 1.5": given(_signed(3, 2, 5, 5, seed=42), beta=1.5),
+        "the worked example": given(WORKED_MAP[None, None], beta=1.0),
+        "7×7 maps and the usual β": given(_signed(2, 4, 7, 7, seed=43)),
+    },
+    edges={
+        "two equal peaks, of which the first one, row by row, counts": given(TIED_MAPS[None]),
+        "maps that are negative everywhere": given(random(2, 2, 4, 4, seed=44) - 1, beta=1.0),
+        "a batch of one map of one unit": given(random(1, 1, 1, 1, seed=45)),
+        "the gradient, which should reach x through the product": given(
+            _signed(2, 3, 4, 4, seed=46), beta=2.0, use=gradient
         ),
-        Case("the worked example", (WORKED_MAP[None, None],), {"beta": 1.0}),
-        Case("7×7 maps and the usual β", (_signed(2, 4, 7, 7, seed=43),)),
-    ),
-    edges=(
-        Case("two equal peaks, of which the first one, row by row, counts", (TIED_MAPS[None],)),
-        Case(
-            "maps that are negative everywhere", (random(2, 2, 4, 4, seed=44) - 1,), {"beta": 1.0}
-        ),
-        Case("a batch of one map of one unit", (random(1, 1, 1, 1, seed=45),)),
-        Case(
-            "the gradient, which should reach x through the product",
-            (_signed(2, 3, 4, 4, seed=46),),
-            {"beta": 2.0},
-            gradient,
-        ),
-    ),
+    },
     mistakes=wrong(
         _masked_maps,
         lambda x, beta=4.0: _masked_maps(x),
@@ -140,33 +133,27 @@ running_peak = Task(
     signature="running_peak(old, x, momentum)",
     outputs={"the running peak": "(C,)"},
     reference=_running_peak,
-    cases=(
-        Case(
-            "four images, three filters and a momentum of 0.1",
-            (OLD, random(4, 3, 5, 5, seed=51), 0.1),
+    cases={
+        "four images, three filters and a momentum of 0.1": given(
+            OLD, random(4, 3, 5, 5, seed=51), 0.1
         ),
-        Case("the first batch, where old is None", (None, random(4, 3, 5, 5, seed=52), 0.1)),
-        Case("a momentum of 0.3", (OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3)),
-        Case("the worked example", (torch.tensor([5.0]), EXAMPLE, 0.1)),
-    ),
-    edges=(
-        Case("a momentum of 1, which forgets the past", (OLD, random(2, 3, 3, 3, seed=54), 1.0)),
-        Case(
-            "an old value of 0, which is not the same as None",
-            (torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25),
+        "the first batch, where old is None": given(None, random(4, 3, 5, 5, seed=52), 0.1),
+        "a momentum of 0.3": given(OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3),
+        "the worked example": given(torch.tensor([5.0]), EXAMPLE, 0.1),
+    },
+    edges={
+        "a momentum of 1, which forgets the past": given(OLD, random(2, 3, 3, 3, seed=54), 1.0),
+        "an old value of 0, which is not the same as None": given(
+            torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25
         ),
-        Case("a batch of one image", (OLD[:2], random(1, 2, 4, 4, seed=56), 0.5)),
-        Case(
-            "maps that need a gradient, which the running peak should not carry on",
-            (OLD, random(4, 3, 5, 5, seed=57), 0.1),
-            use=_has_gradient,
+        "a batch of one image": given(OLD[:2], random(1, 2, 4, 4, seed=56), 0.5),
+        "maps that need a gradient, which the running peak should not carry on": given(
+            OLD, random(4, 3, 5, 5, seed=57), 0.1, use=_has_gradient
         ),
-        Case(
-            "the first batch with maps that need a gradient, which should not be carried on",
-            (None, random(4, 3, 5, 5, seed=58), 0.1),
-            use=_has_gradient,
+        "the first batch with maps that need a gradient, which should not be carried on": given(
+            None, random(4, 3, 5, 5, seed=58), 0.1, use=_has_gradient
         ),
-    ),
+    },
     mistakes=wrong(
         _running_peak,
         mix=(
@@ -269,31 +256,24 @@ assign_categories = Task(
     signature="assign_categories(activations, labels, n_categories)",
     outputs={"the categories": "(C,)"},
     reference=icnn.assign_categories,
-    cases=(
-        Case("twelve images of three categories", (_uneven(12, 16, 3, 3, seed=61), LABELS, 3)),
-        Case(
-            "the worked example, two images of category 0 and one of category 1",
-            (
-                torch.tensor([2.0, 2.0, 3.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone(),
-                torch.tensor([0, 0, 1]),
-                2,
-            ),
+    cases={
+        "twelve images of three categories": given(_uneven(12, 16, 3, 3, seed=61), LABELS, 3),
+        "the worked example, two images of category 0 and one of category 1": given(
+            torch.tensor([2.0, 2.0, 3.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone(),
+            torch.tensor([0, 0, 1]),
+            2,
         ),
-        Case("labels in another order", (_uneven(12, 16, 4, 4, seed=63), 2 - LABELS.flip(0), 3)),
-    ),
-    edges=(
-        Case(
-            "a category without images, which is never chosen",
-            (_uneven(12, 8, 3, 3, seed=65), 2 * LABELS, 6),
+        "labels in another order": given(_uneven(12, 16, 4, 4, seed=63), 2 - LABELS.flip(0), 3),
+    },
+    edges={
+        "a category without images, which is never chosen": given(
+            _uneven(12, 8, 3, 3, seed=65), 2 * LABELS, 6
         ),
-        Case(
-            "a filter that never fires, where all categories tie and the lowest one with images "
-            "counts",
-            (torch.zeros(3, 2, 2, 2), torch.tensor([2, 1, 1]), 4),
-        ),
-        Case("a batch of one image", (_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5)),
-        Case("maps in float32", (_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3)),
-    ),
+        "a filter that never fires, where all categories tie and the lowest one with images "
+        "counts": given(torch.zeros(3, 2, 2, 2), torch.tensor([2, 1, 1]), 4),
+        "a batch of one image": given(_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5),
+        "maps in float32": given(_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3),
+    },
     mistakes=wrong(
         _assign,
         _most_wins,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, random, wrong
+from icnn.course.check._runner import Task, given, random, wrong
 from icnn.course.check.templates import (
     TIED_MAPS,
     at_largest,
@@ -37,20 +37,19 @@ peaks = Task(
     signature="peaks(maps)",
     outputs={"the positions": "(N, C, 2)", "the scores": "(N, C)"},
     reference=icnn.peaks,
-    cases=(
-        Case("three images, two filters and 5×5 maps", (random(3, 2, 5, 5, seed=71),)),
-        Case("the worked example", (PEAK_MAP,)),
-        Case("two images, four filters and 8×8 maps", (3 * random(2, 4, 8, 8, seed=72) - 1,)),
-    ),
-    edges=(
-        Case("two equal peaks, of which the first one, row by row, counts", (TIED_MAPS[None],)),
-        Case(
-            "maps that are negative everywhere, whose peak is still the largest value",
-            (random(2, 2, 4, 4, seed=73) - 1,),
+    cases={
+        "three images, two filters and 5×5 maps": given(random(3, 2, 5, 5, seed=71)),
+        "the worked example": given(PEAK_MAP),
+        "two images, four filters and 8×8 maps": given(3 * random(2, 4, 8, 8, seed=72) - 1),
+    },
+    edges={
+        "two equal peaks, of which the first one, row by row, counts": given(TIED_MAPS[None]),
+        "maps that are negative everywhere, whose peak is still the largest value": given(
+            random(2, 2, 4, 4, seed=73) - 1
         ),
-        Case("a map of one unit", (random(1, 1, 1, 1, seed=74),)),
-        Case("maps in half precision", (random(2, 3, 4, 4, seed=75).half(),)),
-    ),
+        "a map of one unit": given(random(1, 1, 1, 1, seed=74)),
+        "maps in half precision": given(random(2, 3, 4, 4, seed=75).half()),
+    },
     mistakes=wrong(
         _peaks,
         place=(
@@ -205,41 +204,29 @@ location_instability = Task(
     signature="location_instability(points, scores, landmarks, image_size, *, top=100)",
     outputs={"the instability": "(C,)"},
     reference=icnn.location_instability,
-    cases=(
-        Case(
-            "ten images of 48×64 pixels, two filters, three landmarks and top = 4",
-            (*scene(10, 2, 3, seed=81), (48, 64)),
-            {"top": 4},
+    cases={
+        "ten images of 48×64 pixels, two filters, three landmarks and top = 4": given(
+            *scene(10, 2, 3, seed=81), (48, 64), top=4
         ),
-        Case("the worked example", (*WORKED, (30, 40))),
-        Case("square images of 64 pixels and top = 5", (*scene(9, 3, 2, seed=84), 64), {"top": 5}),
-        Case(
-            "landmarks that some images do not have, and top = 3",
-            (*scene(10, 2, 3, seed=87, absent=SOME_ABSENT), (60, 40)),
-            {"top": 3},
+        "the worked example": given(*WORKED, (30, 40)),
+        "square images of 64 pixels and top = 5": given(*scene(9, 3, 2, seed=84), 64, top=5),
+        "landmarks that some images do not have, and top = 3": given(
+            *scene(10, 2, 3, seed=87, absent=SOME_ABSENT), (60, 40), top=3
         ),
-    ),
-    edges=(
-        Case("more images wanted than there are", (*scene(6, 2, 2, seed=90), 64)),
-        Case(
-            "a landmark that only one image has, which is left out of the mean",
-            (*scene(10, 2, 3, seed=93, absent=ONLY_ONE), 64),
-            {"top": 6},
+    },
+    edges={
+        "more images wanted than there are": given(*scene(6, 2, 2, seed=90), 64),
+        "a landmark that only one image has, which is left out of the mean": given(
+            *scene(10, 2, 3, seed=93, absent=ONLY_ONE), 64, top=6
         ),
-        Case(
-            "a landmark that no image has, which is left out of the mean",
-            (*scene(10, 2, 3, seed=96, absent=NOWHERE), 64),
+        "a landmark that no image has, which is left out of the mean": given(
+            *scene(10, 2, 3, seed=96, absent=NOWHERE), 64
         ),
-        Case(
-            "a batch of one image, where nothing can vary and NaN is right",
-            (*scene(1, 2, 2, seed=99), 64),
+        "a batch of one image, where nothing can vary and NaN is right": given(
+            *scene(1, 2, 2, seed=99), 64
         ),
-        Case(
-            "coordinates in float32",
-            (*scene(10, 3, 2, seed=102, dtype=torch.float32), 64),
-            {"top": 7},
-        ),
-    ),
+        "coordinates in float32": given(*scene(10, 3, 2, seed=102, dtype=torch.float32), 64, top=7),
+    },
     mistakes=wrong(
         _instability,
         _with_corner,
@@ -346,33 +333,27 @@ part_tracking = Task(
     signature="part_tracking(points, scores, landmarks, *, top=100)",
     outputs={"the tracking": "(C, K)"},
     reference=icnn.part_tracking,
-    cases=(
-        Case(
-            "ten images, two filters, three landmarks and top = 4",
-            scene(10, 2, 3, seed=111),
-            {"top": 4},
+    cases={
+        "ten images, two filters, three landmarks and top = 4": given(
+            *scene(10, 2, 3, seed=111), top=4
         ),
-        Case("the worked example", WORKED),
-        Case("two landmarks, three filters and top = 5", scene(9, 3, 2, seed=114), {"top": 5}),
-        Case(
-            "landmarks that some images do not have, and top = 3",
-            scene(10, 2, 3, seed=117, absent=SOME_ABSENT),
-            {"top": 3},
+        "the worked example": given(*WORKED),
+        "two landmarks, three filters and top = 5": given(*scene(9, 3, 2, seed=114), top=5),
+        "landmarks that some images do not have, and top = 3": given(
+            *scene(10, 2, 3, seed=117, absent=SOME_ABSENT), top=3
         ),
-    ),
-    edges=(
-        Case("more images wanted than there are", scene(6, 2, 3, seed=90)),
-        Case("a landmark that never moves, where NaN is right", _nailed()),
-        Case(
-            "a landmark that only one image has, where NaN is right",
-            scene(10, 2, 3, seed=93, absent=ONLY_ONE),
+    },
+    edges={
+        "more images wanted than there are": given(*scene(6, 2, 3, seed=90)),
+        "a landmark that never moves, where NaN is right": given(*_nailed()),
+        "a landmark that only one image has, where NaN is right": given(
+            *scene(10, 2, 3, seed=93, absent=ONLY_ONE)
         ),
-        Case(
-            "a landmark that no image has, where NaN is right",
-            scene(10, 2, 3, seed=96, absent=NOWHERE),
+        "a landmark that no image has, where NaN is right": given(
+            *scene(10, 2, 3, seed=96, absent=NOWHERE)
         ),
-        Case("coordinates in float32", scene(10, 3, 2, seed=102, dtype=torch.float32), {"top": 7}),
-    ),
+        "coordinates in float32": given(*scene(10, 3, 2, seed=102, dtype=torch.float32), top=7),
+    },
     mistakes=wrong(
         _tracking,
         choose=WRONG_IMAGES + WRONG_ABSENT,

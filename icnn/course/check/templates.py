@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Case, Task, number, random, wrong
+from icnn.course.check._runner import Given, Task, given, number, random, wrong
 
 
 def _templates(
@@ -31,7 +31,7 @@ def _templates(
     return join(positive, torch.full((1, n, n), -float(tau)))
 
 
-def _look_at_templates(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+def _look_at_templates(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
     negative, wanted = got[0][-1], want[0][-1]
     wrong = (negative - wanted).abs() > 1e-4 * wanted.abs()
     if not wrong.any():
@@ -49,17 +49,17 @@ part_templates = Task(
     signature="part_templates(n, *, beta=4.0, tau=None)",
     outputs={"the templates": "(n²+1, n, n)"},
     reference=icnn.part_templates,
-    cases=(
-        Case("n = 3, β = 1 and τ = 1", (3,), {"beta": 1.0, "tau": 1.0}),
-        Case("n = 5 and the usual β and τ", (5,)),
-        Case("n = 4, β = 2.5 and τ = 2", (4,), {"beta": 2.5, "tau": 2.0}),
-        Case("n = 3 and the usual β and τ", (3,)),
-        Case("n = 7, β = 1.5 and the usual τ", (7,), {"beta": 1.5}),
-    ),
-    edges=(
-        Case("maps of 2×2 units", (2,), {"beta": 1.0}),
-        Case("a map of one unit, which has one place and two templates", (1,)),
-    ),
+    cases={
+        "n = 3, β = 1 and τ = 1": given(3, beta=1.0, tau=1.0),
+        "n = 5 and the usual β and τ": given(5),
+        "n = 4, β = 2.5 and τ = 2": given(4, beta=2.5, tau=2.0),
+        "n = 3 and the usual β and τ": given(3),
+        "n = 7, β = 1.5 and the usual τ": given(7, beta=1.5),
+    },
+    edges={
+        "maps of 2×2 units": given(2, beta=1.0),
+        "a map of one unit, which has one place and two templates": given(1),
+    },
     mistakes=wrong(
         _templates,
         lambda n, **options: _templates(3, **options),
@@ -166,7 +166,7 @@ def _prior(
     return finish(torch.tensor([place(alpha, n)] * (n * n) + [nowhere(alpha)]), n)
 
 
-def _look_at_prior(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+def _look_at_prior(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
     total = got[0].double().sum()
     if not abs(total - 1) > 1e-4:
         return None
@@ -177,15 +177,15 @@ template_prior = Task(
     signature="template_prior(n, *, alpha=None)",
     outputs={"the prior": "(n²+1,)"},
     reference=icnn.template_prior,
-    cases=(
-        Case("n = 2 and α = 0.6", (2,), {"alpha": 0.6}),
-        Case("n = 3 and the usual α", (3,)),
-        Case("n = 5 and α = 0.25", (5,), {"alpha": 0.25}),
-    ),
-    edges=(
-        Case("a map of one unit, n = 1 and α = 0.3", (1,), {"alpha": 0.3}),
-        Case("n = 7 and the usual α", (7,)),
-    ),
+    cases={
+        "n = 2 and α = 0.6": given(2, alpha=0.6),
+        "n = 3 and the usual α": given(3),
+        "n = 5 and α = 0.25": given(5, alpha=0.25),
+    },
+    edges={
+        "a map of one unit, n = 1 and α = 0.3": given(1, alpha=0.3),
+        "n = 7 and the usual α": given(7),
+    },
     mistakes=wrong(
         _prior,
         partial(_prior, place=lambda alpha, n: (1 - alpha) / n**2, nowhere=lambda alpha: alpha),
@@ -279,7 +279,7 @@ def _mask(
     return finish(shape(d, n, beta), x)
 
 
-def _look_at_mask(got: list[Tensor], want: list[Tensor], case: Case) -> str | None:
+def _look_at_mask(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
     peaks = got[0].double().flatten(-2).amax(-1).flatten()
     wrong = (peaks - 1).abs() > 1e-2
     if not wrong.any():
@@ -294,24 +294,22 @@ part_mask = Task(
     signature="part_mask(x, *, beta=4.0)",
     outputs={"the mask": "(…, n, n)"},
     reference=icnn.part_mask,
-    cases=(
-        Case("a batch of 4×4 maps and β = 2", (random(2, 3, 4, 4),), {"beta": 2.0}),
-        Case("four 5×5 maps and the usual β", (random(4, 5, 5, seed=1),)),
-        Case("one 3×3 map and β = 1", (WORKED_MAP,), {"beta": 1.0}),
-        Case("a 5×5 map and β = 0.5", (random(5, 5, seed=6),), {"beta": 0.5}),
-        Case("four 7×7 maps and β = 3", (random(2, 2, 7, 7, seed=2),), {"beta": 3.0}),
-    ),
-    edges=(
-        Case("two equal peaks, of which the first one, row by row, counts", (TIED_MAPS,)),
-        Case(
-            "maps that are negative everywhere, whose peak is still the largest value",
-            (random(2, 2, 4, 4, seed=3) - 1,),
-            {"beta": 2.0},
+    cases={
+        "a batch of 4×4 maps and β = 2": given(random(2, 3, 4, 4), beta=2.0),
+        "four 5×5 maps and the usual β": given(random(4, 5, 5, seed=1)),
+        "one 3×3 map and β = 1": given(WORKED_MAP, beta=1.0),
+        "a 5×5 map and β = 0.5": given(random(5, 5, seed=6), beta=0.5),
+        "four 7×7 maps and β = 3": given(random(2, 2, 7, 7, seed=2), beta=3.0),
+    },
+    edges={
+        "two equal peaks, of which the first one, row by row, counts": given(TIED_MAPS),
+        "maps that are negative everywhere, whose peak is still the largest value": given(
+            random(2, 2, 4, 4, seed=3) - 1, beta=2.0
         ),
-        Case("maps of 2×2 units", (random(3, 2, 2, seed=4),), {"beta": 1.0}),
-        Case("a map of one unit", (random(1, 1, 1, 1),)),
-        Case("maps in half precision", (random(2, 5, 5, seed=5).half(),), {"beta": 2.0}),
-    ),
+        "maps of 2×2 units": given(random(3, 2, 2, seed=4), beta=1.0),
+        "a map of one unit": given(random(1, 1, 1, 1)),
+        "maps in half precision": given(random(2, 5, 5, seed=5).half(), beta=2.0),
+    },
     mistakes=wrong(
         _mask,
         lambda x, beta=4.0: _mask(x),
