@@ -20,8 +20,9 @@ from pathlib import Path
 
 import make_exercises
 import nbformat
-from grading.mend import Mended, Unreadable, mend, name_of, read, role
+from grading.mend import Mended, Unreadable, mend, read
 from grading.sandbox import Limits, Sandbox, find
+from make_exercises import name_of, role
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 

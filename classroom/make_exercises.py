@@ -10,28 +10,22 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
 import sys
 from itertools import zip_longest
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tools"))
+from run_lessons import METADATA, as_text, execute, write  # noqa: E402
+
 SOURCE = ROOT / "notebooks" / "exercises" / "source"
 RELEASE = ROOT / "notebooks" / "exercises" / "release"
-OFFLINE = ROOT / "tools" / "offline"  # no network, as in the tests
-SECONDS_PER_CELL = 180
 CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 TEXT_STUB = "YOUR ANSWER HERE"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
-}
 
 
 def main() -> None:
@@ -42,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.run is not None:
         for path in arguments.run or sorted(SOURCE.glob("*.ipynb")):
-            run(path)
+            write(execute(path), path)
     try:
         if arguments.check:
             found = drift(SOURCE, RELEASE)
@@ -67,8 +61,7 @@ def make(source: Path, release: Path) -> None:
 def drift(source: Path, release: Path) -> list[str]:
     """What a run of `make` would change, one line for each file or cell."""
     found = []
-    files = [*source.glob("*.ipynb"), *release.glob("*.ipynb")]
-    for name in sorted({path.name for path in files}):
+    for name in sorted({p.name for folder in (source, release) for p in folder.glob("*.ipynb")}):
         if not (source / name).exists():
             found.append(f"{name}: a release without a source")
         elif not (release / name).exists():
@@ -89,15 +82,27 @@ def differences(got: str, wanted: str) -> list[str]:
     return places or ["something beside the cells differs"]
 
 
+def mark(cell: NotebookNode) -> dict:
+    """What nbgrader knows of a cell; nothing if it does not know it."""
+    return cell.metadata.get("nbgrader", {})
+
+
+def role(cell: NotebookNode) -> str:
+    """What a cell is to nbgrader: "answer", "text" or "test"; else empty."""
+    if mark(cell).get("solution"):
+        return "text" if mark(cell).get("grade") else "answer"
+    return "test" if mark(cell).get("grade") else ""
+
+
 def name_of(cell: NotebookNode) -> str:
-    """What to call a cell in a message."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
+    """The grade_id, or else the id."""
+    return mark(cell).get("grade_id", cell.id)
 
 
 def released(path: Path) -> str:
     """The text of the release of one source."""
     try:
-        return write(without_solutions(nbformat.read(path, as_version=4)))
+        return as_text(without_solutions(nbformat.read(path, as_version=4)))
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from error
 
@@ -109,7 +114,7 @@ def without_solutions(source: NotebookNode) -> NotebookNode:
         if "target" in cell.metadata.get("tags", []):
             cells.append(target(cell))
         cells.append(cleared(cell))
-    names = [c.metadata.nbgrader.grade_id for c in cells if "nbgrader" in c.metadata]
+    names = [name_of(cell) for cell in cells if mark(cell)]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"grade_id used twice: {', '.join(sorted(twice))}")
     return nbformat.v4.new_notebook(cells=cells, metadata=METADATA)
@@ -117,32 +122,30 @@ def without_solutions(source: NotebookNode) -> NotebookNode:
 
 def cleared(cell: NotebookNode) -> NotebookNode:
     """A cell without solution, hidden tests and outputs; one that is graded cannot be deleted."""
-    cell, role = nbformat.from_dict(cell), cell.metadata.get("nbgrader", {})
+    cell, known = nbformat.from_dict(cell), mark(cell)
     stub = CODE_STUB if cell.cell_type == "code" else TEXT_STUB
     for region, allowed in (("SOLUTION", "solution"), ("HIDDEN TESTS", "grade")):
-        if f"BEGIN {region}" in cell.source and not role.get(allowed):
+        if f"BEGIN {region}" in cell.source and not known.get(allowed):
             raise ValueError(f"a cell without nbgrader's mark has BEGIN {region}:\n{cell.source}")
-    if role.get("solution") and "BEGIN SOLUTION" not in cell.source:
+    if known.get("solution") and "BEGIN SOLUTION" not in cell.source:
         cell.source = stub
     cell.source = cut(cell.source, "SOLUTION", stub.split("\n"))
     cell.source = cut(cell.source, "HIDDEN TESTS", [])
-    if role:
-        cell.metadata.deletable = False
-    if role.get("grade") and not role.get("solution"):
-        cell.metadata.editable = False
     if cell.cell_type == "code":
         cell.outputs, cell.execution_count = [], None
-    if role:
+    if known:
+        cell.metadata.deletable = False
         cell.metadata.nbgrader.checksum = checksum(cell)
+    if role(cell) == "test":
+        cell.metadata.editable = False
     return cell
 
 
 def checksum(cell: NotebookNode) -> str:
     """Nbgrader's, by which its Validate button notices that a locked cell was changed."""
-    role = cell.metadata.nbgrader
-    flags = [str(bool(role.get(name))) for name in ("grade", "solution", "locked")]
-    points = [str(float(role.points))] if role.get("grade") else []
-    parts = [cell.source, cell.cell_type, *flags, role.grade_id, *points]
+    flags = [str(bool(mark(cell).get(name))) for name in ("grade", "solution", "locked")]
+    points = [str(float(mark(cell).points))] if mark(cell).get("grade") else []
+    parts = [cell.source, cell.cell_type, *flags, name_of(cell), *points]
     return hashlib.md5("".join(parts).encode()).hexdigest()
 
 
@@ -150,15 +153,12 @@ def cut(text: str, region: str, stub: list[str]) -> str:
     """The text with the lines of `stub` in place of those from BEGIN to END of a region."""
     kept, inside = [], False
     for line in text.split("\n"):
-        if f"BEGIN {region}" in line:
-            if inside:
-                raise ValueError(f"BEGIN {region} twice without an END")
-            inside = True
-            kept += [line[: -len(line.lstrip())] + new for new in stub]
-        elif f"END {region}" in line:
-            if not inside:
-                raise ValueError(f"END {region} without a BEGIN")
-            inside = False
+        if found := re.search(f"(BEGIN|END) {region}", line):
+            if inside == (found[1] == "BEGIN"):
+                fault = "twice without an END" if inside else "without a BEGIN"
+                raise ValueError(f"{found[0]} {fault}")
+            inside = not inside
+            kept += [line[: -len(line.lstrip())] + new for new in stub if inside]
         elif not inside:
             kept.append(line)
     if inside:
@@ -185,27 +185,6 @@ def target(cell: NotebookNode) -> NotebookNode:
     if pictures:
         result.attachments = nbformat.from_dict(pictures)
     return result
-
-
-def run(path: Path) -> None:
-    """Run a source from top to bottom and save it with its outputs; stop where a cell fails."""
-    os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0", PYTHONPATH=str(OFFLINE))
-    notebook = nbformat.read(path, as_version=4)
-    options = {"record_timing": False, "coalesce_streams": True, "store_widget_state": False}
-    client = NotebookClient(notebook, timeout=SECONDS_PER_CELL, kernel_name="python3", **options)
-    try:
-        client.execute()
-    except CellExecutionError as error:
-        sys.exit(f"{path.name} was not saved, because a cell failed:\n{error}")
-    notebook.metadata = nbformat.from_dict(METADATA)
-    path.write_text(write(notebook), encoding="utf-8", newline="\n")
-
-
-def write(notebook: NotebookNode) -> str:
-    """A notebook as text, the same bytes for the same cells."""
-    notebook.nbformat_minor = 5
-    nbformat.validate(notebook)
-    return nbformat.writes(notebook, indent=1) + "\n"
 
 
 if __name__ == "__main__":

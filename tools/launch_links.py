@@ -13,11 +13,11 @@ import argparse
 import re
 
 import nbformat
-import run_lessons
+from lessons import FILES
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+from run_lessons import save
 
-LESSONS = sorted((run_lessons.ROOT / "notebooks").glob("[0-9]*.ipynb"))
 ANY_HOME = {"Colab": "https://colab.research.google.com/github/", "Binder": "https://mybinder.org/"}
 THE_HOME = {
     "Colab": "https://colab.research.google.com/github/{home}/blob/main/notebooks/{name}",
@@ -49,13 +49,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("home", nargs="?", type=home_of, help="owner/name on GitHub")
     home = parser.parse_args().home
-    for path in LESSONS:
+    for path in FILES:
         notebook = nbformat.read(path, as_version=4)
         add(notebook, path.name, home)
-        run_lessons.tidy(notebook, f"lesson-{path.stem.split('_')[0]}")
-        text = nbformat.writes(notebook, indent=1) + "\n"
-        path.write_text(text, encoding="utf-8", newline="\n")
-    print(f"{len(LESSONS)} lessons have their links")
+        save(notebook, path)
+    print(f"{len(FILES)} lessons have their links")
 
 
 def home_of(text: str) -> str:
@@ -69,10 +67,8 @@ def add(notebook: NotebookNode, name: str, home: str | None) -> None:
     """The line and the cell, in place of earlier ones; code cells are numbered anew."""
     title, *rest = notebook.cells[0].source.split("\n")
     rest = [line for line in rest if not line.startswith(tuple(FIRST_WORDS.values()))]
-    while rest and not rest[0]:
-        rest.pop(0)
     line = links(name, home, language="zh" if "_zh_" in name else "en")
-    notebook.cells[0].source = "\n".join([title, "", line, "", *rest])
+    notebook.cells[0].source = f"{title}\n\n{line}\n\n" + "\n".join(rest).lstrip("\n")
     install = INSTALL.format(home=f'"https://github.com/{home}"' if home else ASK)
     others = [cell for cell in notebook.cells if not cell.source.startswith(SAYS)]
     first = next(i for i, cell in enumerate(others) if cell.cell_type == "code")

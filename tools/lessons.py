@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+FILES = sorted(NOTEBOOKS.glob("*.ipynb"))  # in all languages
 
 
 @dataclass(frozen=True)

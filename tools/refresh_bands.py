@@ -9,37 +9,35 @@ text around it makes a claim. Then `make lessons` saves the new outputs.
 from __future__ import annotations
 
 import argparse
-import ast
 import csv
 import json
-import math
-import os
-import sys
 import tempfile
 from collections.abc import Iterable
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from nbclient import NotebookClient
+from lessons import FILES, ROOT
+from run_lessons import execute, write
 
-ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "bands.csv"
 MOVED = 0.05  # of the band's width: less than that is not shown
 MARGIN = 0.1  # of the band's width, beyond a number that left it
-SECONDS_PER_CELL = 600
 
-# Runs before the first cell of a lesson; notes each call, and the lines it stands on.
+# Runs before the first cell of a lesson; notes each call, and where two numbers stand in it.
 LISTENER = """
-import json, linecache, sys
+import ast, executing, json, sys
 from icnn.course import show
 
 def listen(name, value, low, high, expect=show.expect):
-    caller = sys._getframe(1)
-    source = "".join(linecache.getlines(caller.f_code.co_filename))
+    call = executing.Source.executing(sys._getframe(1))
+    band = call.node.args[2:]
+    plain = [isinstance(getattr(node, "operand", node), ast.Constant) for node in band]
+    places = [[node.lineno, node.col_offset, node.end_col_offset] for node in band]
+    row = [name, *map(float, (value, low, high)), call.source.text]
     with open({path!r}, "a", encoding="utf-8") as file:
-        row = [name, float(value), float(low), float(high), source, caller.f_lineno]
-        file.write(json.dumps(row) + "\\n")
+        file.write(json.dumps([*row, places if plain == [True, True] else []]) + "\\n")
     expect(name, value, low, high)
 
 show.expect = listen
@@ -47,7 +45,7 @@ show.expect = listen
 
 
 class Reading(NamedTuple):
-    """One number, the band it should be in, and the cell and line that asks for it."""
+    """One number, the band it should be in, the cell that asks for it, and where the band is."""
 
     lesson: str
     name: str
@@ -55,7 +53,7 @@ class Reading(NamedTuple):
     low: float
     high: float
     cell: str
-    line: int
+    places: list[list[int]]  # line, first and last byte of each of the two numbers
 
     @property
     def inside(self) -> bool:
@@ -72,9 +70,7 @@ def main() -> None:
     parser.add_argument("lesson", nargs="*", type=Path, help="notebook files (default: all)")
     parser.add_argument("--show", action="store_true", help="only show; change no file")
     arguments = parser.parse_args()
-    lessons = arguments.lesson or sorted((ROOT / "notebooks").glob("*.ipynb"))
-    os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")
-    os.environ["PYTHONPATH"] = str(ROOT / "tools" / "offline")
+    lessons = arguments.lesson or FILES
     before = remembered(TABLE)
     readings = [reading for lesson in lessons for reading in listen(lesson)]
     print(*report(readings, before), sep="\n")
@@ -91,13 +87,10 @@ def main() -> None:
 
 def listen(lesson: Path) -> list[Reading]:
     """Run a copy of a lesson and note its numbers, in order."""
-    notebook = nbformat.read(lesson, as_version=4)
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder) / "notes.jsonl"
         notes.touch()
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(LISTENER.format(path=str(notes))))
-        place = {"metadata": {"path": str(lesson.resolve().parent)}}
-        NotebookClient(notebook, timeout=SECONDS_PER_CELL, resources=place).execute()
+        execute(lesson, first=LISTENER.format(path=str(notes)))
         rows = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()]
     return [Reading(lesson.stem, *row) for row in rows]
 
@@ -124,63 +117,30 @@ def mend(lesson: Path, left: list[Reading]) -> Iterable[str]:
     if not left:
         return
     notebook = nbformat.read(lesson, as_version=4)
-    places = {cell.source.strip(): number for number, cell in enumerate(notebook.cells)}
+    cells = {cell.source.strip(): number for number, cell in enumerate(notebook.cells)}
+    new = {}
     for reading in left:
-        cell = notebook.cells[places[reading.cell.strip()]]
-        call = call_at(cell.source, reading)
-        if call:
-            cell.source = with_band(cell.source, call, widened(reading))
-        else:
+        if not reading.places:
             yield f"{reading.lesson}: {reading.name}: its band is not written as numbers: by hand"
-    text = nbformat.writes(notebook, indent=1) + "\n"
-    lesson.write_text(text, encoding="utf-8", newline="\n")
-
-
-def call_at(source: str, reading: Reading) -> ast.Call | None:
-    """The call of `show.expect` that a reading came from, if its band is two plain numbers."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "show.expect":
-            plain = len(node.args) == 4 and all(map(is_number, node.args[2:]))
-            name = getattr(node.args[0], "value", reading.name)  # an f-string has none
-            same = name == reading.name
-            if plain and same and node.lineno <= reading.line <= node.end_lineno:
-                return node
-    return None
-
-
-def is_number(node: ast.expr) -> bool:
-    """Whether an expression is a number, perhaps with a sign."""
-    node = node.operand if isinstance(node, ast.UnaryOp) else node
-    return isinstance(node, ast.Constant)
+        for place, value in zip(reading.places, widened(reading), strict=False):
+            new[cells[reading.cell.strip()], *place] = value
+    for (number, line, start, end), value in sorted(new.items(), reverse=True):
+        cell = notebook.cells[number]
+        lines = cell.source.encode().splitlines(keepends=True)  # positions count bytes
+        lines[line - 1] = lines[line - 1][:start] + f"{value:g}".encode() + lines[line - 1][end:]
+        cell.source = b"".join(lines).decode()
+    write(notebook, lesson)
 
 
 def widened(reading: Reading) -> tuple[float, float]:
     """The band, moved on the side where the number left it, in two digits."""
-    margin = MARGIN * (reading.high - reading.low) or abs(reading.value)
-    low, high = reading.low, reading.high
-    if reading.value < low:
-        low = in_two_digits(reading.value - margin, math.floor)
-    if reading.value > high:
-        high = in_two_digits(reading.value + margin, math.ceil)
-    return low, high
-
-
-def in_two_digits(value: float, towards) -> float:
-    """A number rounded to two significant digits, down or up."""
-    if not value:
-        return value
-    unit = 10.0 ** (math.floor(math.log10(abs(value))) - 1)
-    return float(f"{towards(value / unit) * unit:.2g}")
-
-
-def with_band(source: str, call: ast.Call, band: tuple[float, float]) -> str:
-    """The source with another band in one call."""
-    lines = source.encode().splitlines(keepends=True)  # positions count bytes
-    for node, value in reversed(list(zip(call.args[2:], band, strict=True))):
-        line = lines[node.lineno - 1]
-        new = f"{value:g}".encode()
-        lines[node.lineno - 1] = line[: node.col_offset] + new + line[node.end_col_offset :]
-    return b"".join(lines).decode()
+    _, _, value, low, high, *_ = reading
+    margin = MARGIN * (high - low) or abs(value)
+    if value < low:
+        low = Context(prec=2, rounding=ROUND_FLOOR).create_decimal(str(value - margin))
+    if value > high:
+        high = Context(prec=2, rounding=ROUND_CEILING).create_decimal(str(value + margin))
+    return float(low), float(high)
 
 
 def remembered(table: Path) -> dict[tuple[str, str], float]:
@@ -203,4 +163,4 @@ def remember(table: Path, readings: list[Reading], before: dict[tuple[str, str],
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -17,10 +17,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
+from lessons import FILES, ROOT
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
 
-ROOT = Path(__file__).resolve().parent.parent
 OFFLINE = ROOT / "tools" / "offline"
 TIMES = ROOT / "benchmarks" / "lessons.csv"
 SECONDS_PER_CELL = 600  # lesson 5 trains for 80 s on a core that does nothing else
@@ -36,10 +37,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lesson", nargs="*", type=Path, help="notebook files (default: all)")
     some = parser.parse_args().lesson
-    lessons = some or sorted((ROOT / "notebooks").glob("*.ipynb"))
-    os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0", PYTHONPATH=str(OFFLINE))
     seconds = {}
-    for lesson in lessons:
+    for lesson in some or FILES:
         start = time.perf_counter()
         run(lesson)
         seconds[lesson.stem] = time.perf_counter() - start
@@ -49,24 +48,28 @@ def main() -> None:
 
 
 def run(lesson: Path) -> None:
-    """Run one lesson and write it back; on an error leave the file alone and stop."""
-    notebook = nbformat.read(lesson, as_version=4)
+    """Run one lesson and write it back."""
+    save(execute(lesson), lesson)
+
+
+def execute(path: Path, first: str = "") -> NotebookNode:
+    """Run a notebook from top to bottom, a cell of our own before it; stop where a cell fails."""
+    os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0", PYTHONPATH=str(OFFLINE))
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[:0] = [nbformat.v4.new_code_cell(first)] if first else []
     client = NotebookClient(
         notebook,
         timeout=SECONDS_PER_CELL,
         kernel_name="python3",
-        resources={"metadata": {"path": str(lesson.resolve().parent)}},
+        resources={"metadata": {"path": str(path.resolve().parent)}},
         record_timing=False,
         coalesce_streams=True,
         store_widget_state=False,
     )
     try:
-        client.execute()
+        return client.execute()
     except CellExecutionError as error:
-        sys.exit(f"{lesson.name} was not saved, because a cell failed:\n{error}")
-    tidy(notebook, f"lesson-{lesson.stem.split('_')[0]}")
-    nbformat.validate(notebook)
-    lesson.write_text(nbformat.writes(notebook, indent=1) + "\n", encoding="utf-8", newline="\n")
+        sys.exit(f"{path.name} was not saved, because a cell failed:\n{error}")
 
 
 def write_times(seconds: dict[str, float]) -> None:
@@ -79,16 +82,27 @@ def write_times(seconds: dict[str, float]) -> None:
         writer.writerows([name, f"{value:.0f}", note] for name, value in seconds.items())
 
 
-def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
+def save(notebook: NotebookNode, lesson: Path) -> None:
     """Keep what a reader sees; replace what changes from run to run or machine to machine."""
-    notebook.nbformat_minor = 5
-    notebook.metadata = nbformat.from_dict(METADATA)
     for number, cell in enumerate(notebook.cells):
-        cell.id = f"{name}-{number:03}"
+        cell.id = f"lesson-{lesson.stem.split('_')[0]}-{number:03}"
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         for output in cell.get("outputs", []):  # a saved widget is dead; its picture stays
             output.get("data", {}).pop(WIDGET, None)
+    write(notebook, lesson)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook, the same bytes for the same cells."""
+    path.write_text(as_text(notebook), encoding="utf-8", newline="\n")
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """What stands in the file of a notebook."""
+    notebook.nbformat_minor, notebook.metadata = 5, nbformat.from_dict(METADATA)
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook, indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ import time
 from pathlib import Path
 
 import run_lessons
+from lessons import FILES, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
-LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 TIMES = re.compile(r'<table class=\\"measured\\"><caption>Time.*?</table>')  # differ in each run
 MACHINES = {
     "as it is": {},
@@ -40,10 +39,8 @@ MACHINES = {
 
 def main() -> None:
     """Test every machine and the saved bytes; exit with 1 if anything differs."""
-    os.environ.update(GOMP_SPINCOUNT="0", PYTHONPATH=str(run_lessons.OFFLINE))
     failed = [name for name, settings in MACHINES.items() if not lessons_pass(name, settings)]
-    os.environ["OMP_NUM_THREADS"] = "1"
-    failed += [path.stem for path in LESSONS if not saves_the_same(path)]
+    failed += [path.stem for path in FILES if not saves_the_same(path)]
     sys.exit(f"Differs: {', '.join(failed)}" if failed else 0)
 
 
@@ -52,7 +49,7 @@ def lessons_pass(name: str, settings: dict[str, str]) -> bool:
     start = time.perf_counter()
     command = [sys.executable, "-m", "pytest", "-q", "-n", "auto", "--dist", "loadfile"]
     result = subprocess.run(
-        [*command, *map(str, LESSONS)],
+        [*command, *map(str, FILES)],
         cwd=ROOT,
         env={**os.environ, **settings},
         capture_output=True,

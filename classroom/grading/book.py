@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 
 import nbformat
+from make_exercises import RELEASE, ROOT, SOURCE, role
 from nbformat import NotebookNode
 from nbgrader.api import Comment, Grade, Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
@@ -22,15 +23,10 @@ from nbgrader.preprocessors import SaveAutoGrades
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config, PyFileConfigLoader
 
-from grading.mend import role
 from grading.page import page
 
 # About how nbgrader uses its database; nothing that a teacher could do.
 warnings.filterwarnings("ignore", category=SAWarning)
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-SOURCE = ROOT / "notebooks" / "exercises" / "source"
-RELEASE = ROOT / "notebooks" / "exercises" / "release"
 
 
 class Book:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 import nbformat
-from make_exercises import METADATA, TEXT_STUB, without_solutions
+from make_exercises import METADATA, TEXT_STUB, name_of, role, without_solutions
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -383,19 +383,6 @@ class _Mending:
                 mended.blocked[self.names[test]] = f"{why}."
             elif own := copied(name, cell.text):
                 mended.suspicions.append(f"{name} is, but for names, the code of icnn's {own}")
-
-
-def role(cell: NotebookNode) -> str:
-    """What a cell is to nbgrader: "answer", "text" or "test"; else empty."""
-    mark = cell.metadata.get("nbgrader", {})
-    if mark.get("solution"):
-        return "text" if mark.get("grade") else "answer"
-    return "test" if mark.get("grade") else ""
-
-
-def name_of(cell: NotebookNode) -> str:
-    """The grade_id, or else the id."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id", cell.id)
 
 
 def plain(text: str) -> list[str]:

@@ -588,8 +588,8 @@ def test_a_task_can_be_added_as_the_guide_says(tmp_path) -> None:
     (tmp_path / "source").mkdir()
     path = tmp_path / "source" / "1_more.ipynb"
     notebook = new_notebook(cells=[*read(tool.SOURCE, SETS[0]).cells[:2], *cells])
-    path.write_text(tool.write(notebook), encoding="utf-8")
-    tool.run(path)
+    tool.write(notebook, path)
+    tool.write(tool.execute(path), path)
     tool.make(tmp_path / "source", tmp_path / "release")
     release = nbformat.read(tmp_path / "release" / "1_more.ipynb", as_version=4)
     assert "the worked example: [[2]]" in release.cells[4].source

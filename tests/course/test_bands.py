@@ -77,6 +77,6 @@ def test_numbers_are_remembered(readings, tmp_path) -> None:
 
 
 def test_the_committed_table_knows_the_lessons() -> None:
-    lessons = {path.stem for path in (bands.ROOT / "notebooks").glob("*.ipynb")}
+    lessons = {path.stem for path in bands.FILES}
     assert {lesson for lesson, _ in bands.remembered(bands.TABLE)} <= lessons
     assert len(bands.remembered(bands.TABLE)) > 80

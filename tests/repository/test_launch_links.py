@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-@pytest.fixture(params=launch_links.LESSONS, ids=lambda path: path.stem)
+@pytest.fixture(params=launch_links.FILES, ids=lambda path: path.stem)
 def lesson(request) -> tuple[str, nbformat.NotebookNode]:
     return request.param.name, nbformat.read(request.param, as_version=4)
 
