@@ -21,14 +21,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from icnn.course.check._result import FAILED, NOT_ATTEMPTED, PASSED, Result
-from icnn.course.check._values import Unreadable, Values, close, differs, dtype_fits, read
+from icnn.course.check._values import Output, Unreadable, close, differs, read
 
 UNFINISHED = (
     "Nothing to check yet. Write your answer where the function stops, then run this again."
@@ -99,7 +100,8 @@ class Task:
         own: icnn's functions that would be the answer.
         by_hand: whether the task is to derive what autograd would give.
         same_dtype: whether the task fixes the dtype; if not, more digits than asked for are fine.
-        look: optional, (got, wanted, given) → what is wrong, in words, or None.
+        law: optional, what a right first output obeys: (got, wanted, arguments) → where it is
+            broken, what to say, and the values that stand for {} there.
     """
 
     signature: str
@@ -112,7 +114,7 @@ class Task:
     own: tuple[str, ...]
     by_hand: bool = False
     same_dtype: bool = False
-    look: Callable[[list[Tensor], list[Tensor], Given], str | None] | None = None
+    law: Callable[[Tensor, Tensor, tuple], tuple] | None = None
 
     @property
     def name(self) -> str:
@@ -155,17 +157,26 @@ class _Trial:
 
     case: str
     given: Given
-    values: Values | None = None
+    outputs: list[Output] | None = None
     error: BaseException | None = None
-    changed: str | None = None  # an argument that was changed in place
-    borrowed: str | None = None  # icnn's own function that did the work
-    derived: bool = False  # whether autograd did
+    foul: str | None = None  # what it did that no answer may do
+    wanted: list[Output] | None = None  # what the reference gives
 
     def agrees(self, other: _Trial) -> bool:
         """The same results, or stopped by the same kind of error."""
-        if self.values is None or other.values is None:
+        if self.outputs is None or other.outputs is None:
             return type(self.error) is type(other.error)
-        return close(self.values.outputs, other.values.outputs, strict=False)
+        return close(self.outputs, other.outputs, strict=False)
+
+    def right(self, *, same_dtype: bool) -> bool:
+        """Whether it gave what the reference gives."""
+        return (
+            self.outputs is not None
+            and close(self.outputs, self.wanted, strict=True)
+            and all(
+                o.fits(w, same=same_dtype) for o, w in zip(self.outputs, self.wanted, strict=True)
+            )
+        )
 
 
 def _problem(task: Task, answer: Any) -> str | None:
@@ -177,15 +188,15 @@ def _problem(task: Task, answer: Any) -> str | None:
         return f"hand in the function itself, without parentheses behind it: {call_it}"
     if misfit := _misfit(task, answer):
         return misfit
-    trials, wanted = [], []
+    trials = []
     for stage in (task.cases, *({case: given} for case, given in task.edges.items())):
         for case in stage.items():
-            trials.append(_try(task, answer, *case))
-            wanted.append(_try(task, task.reference, *case).values.outputs)
-            if hard := _hard_problem(task, trials[-1]):
-                return hard
-        if not all(_is_right(task, *pair) for pair in zip(trials, wanted, strict=True)):
-            return _diagnosis(task, answer, trials, wanted)
+            trials.append(trial := _try(task, answer, *case))
+            if trial.foul:
+                return trial.foul
+            trial.wanted = _try(task, task.reference, *case).outputs
+        if not all(trial.right(same_dtype=task.same_dtype) for trial in trials):
+            return _diagnosis(task, answer, trials)
     return None
 
 
@@ -197,30 +208,15 @@ def _try(task: Task, function: Callable, case: str, given: Given) -> _Trial:
             returned = given.use(function, *args, **options)
         if any(part is ... for part in (returned if type(returned) is tuple else (returned,))):
             raise _Unfinished
-        trial.values = read(returned, len(task.outputs))
+        trial.outputs = read(returned, len(task.outputs))
     except (KeyboardInterrupt, _Unfinished):
         raise
     except BaseException as error:  # also SystemExit: nothing may stop the learner's notebook
         if _says_unfinished(error):
             raise _Unfinished from None
         trial.error = error
-    trial.derived = AUTOGRAD in seen
-    trial.borrowed = next((name for name in seen if name != AUTOGRAD), None)
-    names = inspect.signature(task.reference).parameters
-    by_name = dict(zip(names, given.args, strict=False)) | given.options
-    for (name, before), after in zip(by_name.items(), (*args, *options.values()), strict=True):
-        if isinstance(before, Tensor) and not _same(before, after):
-            trial.changed = name
+    trial.foul = _foul(task, given, seen, (*args, *options.values()))
     return trial
-
-
-def _is_right(task: Task, trial: _Trial, wanted: list[Tensor]) -> bool:
-    if trial.values is None or not close(trial.values.outputs, wanted, strict=True):
-        return False
-    return all(
-        dtype_fits(kind, got, want, same=task.same_dtype)
-        for kind, got, want in zip(trial.values.kinds, trial.values.outputs, wanted, strict=True)
-    )
 
 
 # --- problems that are the same for every task ---------------------------------------------------
@@ -240,17 +236,22 @@ def _misfit(task: Task, answer: Callable) -> str | None:
     return None
 
 
-def _hard_problem(task: Task, trial: _Trial) -> str | None:
-    if trial.borrowed:
-        return f"that is icnn's own {trial.borrowed} at work. It is right; now write it yourself"
-    if trial.derived and task.by_hand:
-        return "that is autograd at work. The gradient is to be derived: write its formula"
-    if trial.changed:
-        return (
-            f"your function changes its argument {trial.changed} in place. Whoever called it still "
-            "needs the old values: make a new tensor (avoid +=, *=, x[...] = … and names that end "
-            "in _)"
-        )
+def _foul(task: Task, given: Given, seen: list[str], left: tuple) -> str | None:
+    """What the answer should not have done: who was at work, and which arguments it left."""
+    for name in seen:
+        if name != AUTOGRAD:
+            return f"that is icnn's own {name} at work. It is right; now write it yourself"
+        if task.by_hand:
+            return "that is autograd at work. The gradient is to be derived: write its formula"
+    names = inspect.signature(task.reference).parameters
+    before = dict(zip(names, given.args, strict=False)) | given.options
+    for (name, old), new in zip(before.items(), left, strict=True):
+        if isinstance(old, Tensor) and not np.array_equal(old, new.detach(), equal_nan=True):
+            return (
+                f"your function changes its argument {name} in place. Whoever called it still "
+                "needs the old values: make a new tensor (avoid +=, *=, x[...] = … and names that "
+                "end in _)"
+            )
     return None
 
 
@@ -289,7 +290,9 @@ def _says_unfinished(error: BaseException) -> bool:
     """A `raise NotImplementedError` in the answer; torch raises the same for its own reasons."""
     if not isinstance(error, NotImplementedError):
         return False
-    step = _last_step(error)
+    step = error.__traceback__
+    while step.tb_next:
+        step = step.tb_next
     by_hand = step.tb_frame.f_code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"]
     return by_hand and not _module(step.tb_frame).startswith("torch.")
 
@@ -298,47 +301,37 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__"))
 
 
-def _last_step(error: BaseException) -> TracebackType:
-    step = error.__traceback__
-    while step.tb_next:
-        step = step.tb_next
-    return step
-
-
 # --- what is wrong with the results --------------------------------------------------------------
 
 
-def _diagnosis(task: Task, answer: Any, trials: list[_Trial], wanted: list[list[Tensor]]) -> str:
+def _diagnosis(task: Task, answer: Any, trials: list[_Trial]) -> str:
     """The mistake that explains all results so far, or else the first difference."""
-    pairs = list(zip(trials, wanted, strict=True))
-    if not all(t.values and close(t.values.outputs, w, strict=False) for t, w in pairs):
+    if not all(t.outputs and close(t.outputs, t.wanted, strict=False) for t in trials):
         for function, message in task.mistakes:
             if all(trial.agrees(_try(task, function, trial.case, trial.given)) for trial in trials):
                 return message
-    trial, want = next(pair for pair in pairs if not _is_right(task, *pair))
+    trial = next(trial for trial in trials if not trial.right(same_dtype=task.same_dtype))
     if isinstance(trial.error, Unreadable):
         return str(trial.error)
-    found = _stop(answer, trial.error) if trial.error else _difference(task, trial, want)
+    found = _stop(answer, trial.error) if trial.error else _difference(task, trial)
     return f"for {trial.case}, {found}"
 
 
-def _difference(task: Task, trial: _Trial, wanted: list[Tensor]) -> str:
+def _difference(task: Task, trial: _Trial) -> str:
     """The first output that is not as wanted, and how."""
-    for (name, shape), got, want in zip(
-        task.outputs.items(), trial.values.outputs, wanted, strict=True
-    ):
+    outputs = list(zip(task.outputs.items(), trial.outputs, trial.wanted, strict=True))
+    for (name, shape), (got, _), (want, _) in outputs:
         if got.shape != want.shape:
-            here = (
-                f"have the shape {shape}, here {tuple(want.shape)}"
-                if want.ndim
-                else "be one number"
-            )
-            return f"{name} should {here}; yours has the shape {tuple(got.shape)}"
-    if task.look and (seen := task.look(trial.values.outputs, wanted, trial.given)):
-        return seen
-    for name, kind, got, want in zip(
-        task.outputs, trial.values.kinds, trial.values.outputs, wanted, strict=True
-    ):
+            right = f"have the shape {shape}, here {tuple(want.shape)}"
+            right = right if want.ndim else "be one number"
+            return f"{name} should {right}; yours has the shape {tuple(got.shape)}"
+    if task.law:
+        _, got, want = outputs[0]
+        broken, words, *seen = task.law(got.values, want.values, trial.given.args)
+        if broken.any():
+            return words.format(*(number(values[broken][0]) for values in seen))
+    for (name, _), output, wanted in outputs:
+        got, want = output.values, wanted.values
         wrong = differs(got, want, strict=False)
         if trial.case in task.cases and (factor := _factor(got, want)):
             return f"{name}: each entry of yours is {factor:.4g} times what it should be"
@@ -346,7 +339,7 @@ def _difference(task: Task, trial: _Trial, wanted: list[Tensor]) -> str:
             place = tuple(wrong.nonzero()[0].tolist())
             entry = f"entry {list(place)} of {name}" if place else name
             return "{} should be {}; yours is {}".format(entry, *_two(want[place], got[place]))
-        if not dtype_fits(kind, got, want, same=task.same_dtype):
+        if not output.fits(wanted, same=task.same_dtype):
             return f"{name} should have the dtype {want.dtype}; yours is {got.dtype}"
         if differs(got, want, strict=True).any():
             return (
@@ -363,7 +356,7 @@ def _factor(got: Tensor, want: Tensor) -> float | None:
     if len(want[want != 0].unique()) < 2 or not ratios.isfinite().all():
         return None
     factor = float(ratios.median())
-    if abs(factor - 1) < 1e-2 or not close([got.double() / factor], [want.double()], strict=False):
+    if abs(factor - 1) < 1e-2 or differs(got.double() / factor, want.double(), strict=False).any():
         return None
     return factor
 
@@ -395,11 +388,3 @@ def _sentence(text: str) -> str:
     starts_with_word = re.match(r"(a|[a-z]{2,})[ ,]", text)
     end = "" if text[-1] in ".?" else "."
     return (text[0].upper() if starts_with_word else text[0]) + text[1:] + end
-
-
-def _same(before: Tensor, after: Tensor) -> bool:
-    return before.shape == after.shape and bool(
-        torch.isclose(
-            before.double(), after.detach().double(), rtol=0, atol=0, equal_nan=True
-        ).all()
-    )

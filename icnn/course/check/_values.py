@@ -19,34 +19,46 @@ class Unreadable(Exception):
     """The answer returned something that is not made of numbers; says what."""
 
 
-class Values(NamedTuple):
-    """What came back: one tensor for each output, and whether their dtypes are the answer's."""
+class Output(NamedTuple):
+    """One thing that came back, as a tensor, and what it was."""
 
-    outputs: list[Tensor]
-    kinds: list[str]  # "tensor", "array" or "number"
+    values: Tensor
+    kind: str  # "tensor", "array" or "number"
+
+    def fits(self, wanted: Output, *, same: bool) -> bool:
+        """Whether the dtype is right, where it has to be the `same` or may have more digits.
+
+        Python numbers have no dtype, and NumPy may always compute in more digits.
+        """
+        got, want = self.values, wanted.values
+        if self.kind == "number" and want.is_floating_point():
+            return got.dtype != torch.bool
+        if (
+            got.is_floating_point()
+            and want.is_floating_point()
+            and (self.kind == "array" or not same)
+        ):
+            return got.itemsize >= want.itemsize
+        return got.dtype == want.dtype
 
 
-def read(returned: object, count: int) -> Values:
+def read(returned: object, count: int) -> list[Output]:
     """`count` outputs: tensors, NumPy arrays, numbers, or lists of them."""
     if returned is None:
         raise Unreadable("your function returns nothing; is the return missing?")
     if count == 1:
-        parts = [returned]
-    elif isinstance(returned, (tuple, list, Tensor, np.ndarray)) and len(returned) == count:
-        parts = list(returned)
-    else:
-        got = f"{len(returned)}" if isinstance(returned, (tuple, list)) else _a(returned)
-        raise Unreadable(
-            f"your function should return {count} things, one after the other; got {got}"
-        )
-    read_parts = [_read(part) for part in parts]
-    return Values([tensor for tensor, _ in read_parts], [kind for _, kind in read_parts])
+        return [_read(returned)]
+    if isinstance(returned, (tuple, list, Tensor, np.ndarray)) and len(returned) == count:
+        return [_read(part) for part in returned]
+    got = f"{len(returned)}" if isinstance(returned, (tuple, list)) else _a(returned)
+    raise Unreadable(f"your function should return {count} things, one after the other; got {got}")
 
 
-def close(got: list[Tensor], want: list[Tensor], *, strict: bool) -> bool:
+def close(got: list[Output], want: list[Output], *, strict: bool) -> bool:
     """Equal in shape and, up to rounding, in value; NaN equals NaN. The dtype does not count."""
     return all(
-        g.shape == w.shape and not bool(differs(g, w, strict=strict).any())
+        g.values.shape == w.values.shape
+        and not bool(differs(g.values, w.values, strict=strict).any())
         for g, w in zip(got, want, strict=True)
     )
 
@@ -60,43 +72,31 @@ def differs(got: Tensor, want: Tensor, *, strict: bool) -> Tensor:
     return ~torch.isclose(got, want, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
-def dtype_fits(kind: str, got: Tensor, want: Tensor, *, same: bool) -> bool:
-    """Python numbers have no dtype, and NumPy may compute in more digits than were asked for."""
-    if kind == "number" and want.is_floating_point():
-        return got.dtype != torch.bool
-    if got.is_floating_point() and want.is_floating_point() and (kind == "array" or not same):
-        return got.itemsize >= want.itemsize
-    return got.dtype == want.dtype
-
-
-def _read(value: object) -> tuple[Tensor, str]:
+def _read(value: object) -> Output:
     try:
-        return _tensor(value)
+        return _output(value)
     except Unreadable:
         raise
     except Exception as error:
         raise Unreadable(f"your function should return a tensor; got {_a(value)}") from error
 
 
-def _tensor(value: object) -> tuple[Tensor, str]:
+def _output(value: object) -> Output:
     if isinstance(value, Tensor) and not value.is_nested:
         value = value.detach().cpu()
-        return (value if value.layout == torch.strided else value.to_dense()), "tensor"
+        return Output(value if value.layout == torch.strided else value.to_dense(), "tensor")
     if isinstance(value, (np.ndarray, np.generic)):
-        return torch.from_numpy(np.array(value)), "array"
-    if isinstance(value, float):
-        return torch.tensor(value, dtype=torch.float64), "number"
-    if isinstance(value, (bool, int)):
-        return torch.tensor(value), "number"
+        return Output(torch.from_numpy(np.array(value)), "array")
+    if isinstance(value, (float, bool, int)):
+        dtype = torch.float64 if isinstance(value, float) else None
+        return Output(torch.tensor(value, dtype=dtype), "number")
     if isinstance(value, (list, tuple)) and value:
-        parts = [_tensor(part) for part in value]
-        common = torch.stack([part.double() for part, _ in parts])
-        dtypes = {part.dtype for part, _ in parts}
-        return (common.to(dtypes.pop()) if len(dtypes) == 1 else common), parts[0][1]
+        parts = [_output(part) for part in value]
+        common = torch.stack([part.values.double() for part in parts])
+        dtypes = {part.values.dtype for part in parts}
+        return Output(common.to(dtypes.pop()) if len(dtypes) == 1 else common, parts[0].kind)
     raise Unreadable(f"your function should return a tensor; got {_a(value)}")
 
 
 def _a(value: object) -> str:
-    if value is None:
-        return "None"
-    return f"a value of type {type(value).__name__}"
+    return "None" if value is None else f"a value of type {type(value).__name__}"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Given, Task, given, number, random, wrong
+from icnn.course.check._runner import Task, given, random, wrong
 from icnn.course.check.measuring import WRONG_IMAGES, top_images
 
 # --- dead filters --------------------------------------------------------------------------------
@@ -103,15 +103,10 @@ def _selectivity(
     return value(table)
 
 
-def _look_at_selectivity(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
-    least = 1 / len(given.args[1].unique())
-    outside = (got[0] < least - 1e-4) | (got[0] > 1 + 1e-4)
-    if not outside.any():
-        return None
-    return (
-        f"the share of the best category should lie between 1/K = {least:.3g} "
-        f"and 1; yours is {number(got[0][outside][0])}"
-    )
+def _law_of_selectivity(got: Tensor, want: Tensor, args: tuple) -> tuple:
+    least = 1 / len(args[1].unique())
+    words = f"the share of the best category should lie between 1/K = {least:.3g} and 1; yours is "
+    return (got < least - 1e-4) | (got > 1 + 1e-4), words + "{}", got
 
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 0, 2, 0])
@@ -190,7 +185,7 @@ category_selectivity = Task(
     ),
     own=("category_selectivity",),
     same_dtype=True,
-    look=_look_at_selectivity,
+    law=_law_of_selectivity,
 )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Given, Task, given, gradient, number, random, wrong
+from icnn.course.check._runner import Task, given, gradient, random, wrong
 from icnn.course.check.information import (
     LARGE,
     OVERFLOW,
@@ -161,15 +161,9 @@ def _slope(
     return finish(prior, p, surprise - typical(p, surprise, prior))
 
 
-def _look_at_slope(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
-    total = got[0].sum(0)
-    wrong = total.abs() > 1e-4
-    if not wrong.any():
-        return None
-    return (
-        "the gradients of one template should sum to 0 over the images: if one gains, others lose; "
-        f"yours sum to {number(total[wrong][0])}"
-    )
+def _law_of_slope(got: Tensor, want: Tensor, args: tuple) -> tuple:
+    words = "the gradients of one template should sum to 0 over the images: if one gains, others "
+    return got.sum(0).abs() > 1e-4, words + "lose; yours sum to {}", got.sum(0)
 
 
 score_gradient = Task(
@@ -232,7 +226,7 @@ score_gradient = Task(
     ),
     own=("_information", "filter_loss"),
     by_hand=True,
-    look=_look_at_slope,
+    law=_law_of_slope,
 )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Given, Task, given, number, random, wrong
+from icnn.course.check._runner import Task, given, random, wrong
 
 
 def _prior(size: int, *, seed: int) -> Tensor:
@@ -137,15 +137,10 @@ WRONG_P_X = (
 )
 
 
-def _look_at_information(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
-    most = math.log(len(given.args[0]))
-    outside = (got[0] < -1e-4) | (got[0] > most + 1e-4)
-    if not outside.any():
-        return None
-    return (
-        f"the mutual information should lie between 0 and ln N = {most:.3g}, and "
-        f"be {number(want[0][outside][0])}; yours is {number(got[0][outside][0])}"
-    )
+def _law_of_information(got: Tensor, want: Tensor, args: tuple) -> tuple:
+    most = math.log(len(args[0]))
+    words = f"the mutual information should lie between 0 and ln N = {most:.3g}, and be {{}}"
+    return (got < -1e-4) | (got > most + 1e-4), words + "; yours is {}", want, got
 
 
 WORKED_SCORES = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]], dtype=torch.float64)[:, None]
@@ -239,7 +234,7 @@ mutual_information = Task(
         "keepdim=True); then prior * log_p.exp() * (log_p - log_x), summed over axes 0 and 2.",
     ),
     own=("mutual_information", "entropy_terms"),
-    look=_look_at_information,
+    law=_law_of_information,
 )
 
 

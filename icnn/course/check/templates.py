@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Given, Task, given, number, random, wrong
+from icnn.course.check._runner import Task, given, random, wrong
 
 
 def _templates(
@@ -31,18 +31,14 @@ def _templates(
     return join(positive, torch.full((1, n, n), -float(tau)))
 
 
-def _look_at_templates(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
-    negative, wanted = got[0][-1], want[0][-1]
-    wrong = (negative - wanted).abs() > 1e-4 * wanted.abs()
-    if not wrong.any():
-        return None
-    middle = len(wrong) // 2
-    at_centre = wrong[middle, middle]
-    place = (middle, middle) if at_centre else tuple(wrong.nonzero()[0].tolist())
-    return (
-        f"the negative template should be −τ everywhere, here {number(wanted[place])}: yours is "
-        f"{number(negative[place])} {'at the centre' if at_centre else f'at {place}'}"
-    )
+def _law_of_templates(got: Tensor, want: Tensor, args: tuple) -> tuple:
+    negative, wanted = got[-1], want[-1]
+    broken = (negative - wanted).abs() > 1e-4 * wanted.abs()
+    middle = (len(broken) // 2,) * 2
+    place = middle if broken[middle] else divmod(int(broken.int().argmax()), len(broken))
+    where = "the centre" if place == middle else place
+    words = f"the negative template should be −τ everywhere, here {{}}: yours is {{}} at {where}"
+    return broken.any(), words, wanted[place], negative[place]
 
 
 part_templates = Task(
@@ -149,7 +145,7 @@ part_templates = Task(
     ),
     own=("part_templates",),
     same_dtype=True,
-    look=_look_at_templates,
+    law=_law_of_templates,
 )
 
 
@@ -166,11 +162,9 @@ def _prior(
     return finish(torch.tensor([place(alpha, n)] * (n * n) + [nowhere(alpha)]), n)
 
 
-def _look_at_prior(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
-    total = got[0].double().sum()
-    if not abs(total - 1) > 1e-4:
-        return None
-    return f"the probabilities should sum to 1; yours sum to {number(total)}"
+def _law_of_prior(got: Tensor, want: Tensor, args: tuple) -> tuple:
+    total = got.double().sum()
+    return (total - 1).abs() > 1e-4, "the probabilities should sum to 1; yours sum to {}", total
 
 
 template_prior = Task(
@@ -233,7 +227,7 @@ template_prior = Task(
     ),
     own=("template_prior",),
     same_dtype=True,
-    look=_look_at_prior,
+    law=_law_of_prior,
 )
 
 
@@ -279,12 +273,9 @@ def _mask(
     return finish(shape(d, n, beta), x)
 
 
-def _look_at_mask(got: list[Tensor], want: list[Tensor], given: Given) -> str | None:
-    peaks = got[0].double().flatten(-2).amax(-1).flatten()
-    wrong = (peaks - 1).abs() > 1e-2
-    if not wrong.any():
-        return None
-    return f"a mask should be 1 at its peak; yours is {number(peaks[wrong][0])}"
+def _law_of_mask(got: Tensor, want: Tensor, args: tuple) -> tuple:
+    peaks = got.double().amax((-2, -1))
+    return (peaks - 1).abs() > 1e-2, "a mask should be 1 at its peak; yours is {}", peaks
 
 
 WORKED_MAP = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 3.0]])
@@ -374,5 +365,5 @@ part_mask = Task(
     ),
     own=("part_mask", "mask_at"),
     same_dtype=True,
-    look=_look_at_mask,
+    law=_law_of_mask,
 )
