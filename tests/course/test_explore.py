@@ -20,11 +20,11 @@ from matplotlib.figure import Figure
 
 import icnn
 from icnn.course.explore import (
+    _explorer,
     _filters,
     _information,
     _marks,
     _replay,
-    _shell,
     _templates,
     recording,
 )
@@ -43,7 +43,7 @@ def explorer(request: pytest.FixtureRequest) -> Explorer:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a kernel that has just started."""
-    monkeypatch.setattr(_shell, "LEFT_AT", {})
+    monkeypatch.setattr(_explorer, "LEFT_AT", {})
     yield
     gc.unfreeze()
 
@@ -52,7 +52,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """What was displayed, in order."""
     bundles: list[dict] = []
-    monkeypatch.setattr(_shell, "display", lambda bundle, raw: bundles.append(bundle))
+    monkeypatch.setattr(_explorer, "display", lambda bundle, raw: bundles.append(bundle))
     return bundles
 
 
@@ -86,7 +86,7 @@ def writing(fig: Figure) -> list:
 def test_every_picture_is_drawn_with_all_of_its_writing_in_it(explorer) -> None:
     for state in walk(explorer, 3):
         picture = explorer.picture(state)
-        assert _shell.tag(picture).startswith("<img alt=")
+        assert picture.html().startswith("<img alt=")
         inner = picture.fig.bbox.padded(1)
         for text in writing(picture.fig):
             box = text.get_window_extent()
@@ -107,7 +107,7 @@ def test_a_state_stays_within_the_controls(explorer) -> None:
 def test_the_picture_of_a_state_does_not_depend_on_the_way_or_the_notebook(explorer, shown) -> None:
     start = explorer.start()
     with matplotlib.rc_context(matplotlib.rcParamsDefault):
-        first = _shell.tag(explorer.picture(start))
+        first = explorer.picture(start).html()
     with matplotlib.rc_context():
         icnn.show.style()
         explorer.picture(walk(explorer, 1)[-1])
@@ -133,11 +133,11 @@ def test_the_alt_text_says_what_the_numbers_say(explorer) -> None:
 
 def test_a_picture_after_the_first_is_quick(explorer) -> None:
     states = walk(explorer, 2)
-    _shell.tag(explorer.picture(states[0]))
+    explorer.picture(states[0]).html()
     seconds = []
     for state in states:
         start = time.process_time()
-        _shell.tag(explorer.picture(state))
+        explorer.picture(state).html()
         seconds.append(time.process_time() - start)
     assert sorted(seconds)[len(seconds) // 2] < BUSY * SECONDS
 
@@ -427,7 +427,7 @@ def test_widgets_show_what_draw_gives(explorer, shown) -> None:
         inputs[control.name].value = value
         state = explorer.move(state, control.name, value)
         picture = explorer.picture(state)
-        assert view.value == _shell._live(_shell.tag(picture) + f"<p>{picture.numbers}</p>")
+        assert view.value == _explorer.live(picture.html())
         assert {name: it.value for name, it in inputs.items()} == {
             control.name: state[control.name] for control in explorer.controls
         }
@@ -486,7 +486,7 @@ def test_without_ipywidgets_the_picture_is_there(explorer, shown, monkeypatch) -
     (bundle,) = shown
     assert set(bundle) == {"text/html", "text/plain"}
     picture = explorer.picture(explorer.start())
-    assert _shell.tag(picture) in bundle["text/html"]
+    assert picture.html() in bundle["text/html"]
     assert picture.numbers in bundle["text/html"]
     assert "where ipywidgets is installed" in bundle["text/plain"]
 

@@ -8,18 +8,11 @@ from __future__ import annotations
 
 import importlib
 
-_HOME = {
-    "templates": "_templates",
-    "information": "_information",
-    "filters": "_filters",
-    "replay": "_replay",
-}
-__all__ = [*_HOME]
+__all__ = ["filters", "information", "replay", "templates"]
 
 
 def __getattr__(name: str):
     """The function that shows one explorer; its module is loaded when it is first used."""
-    if name in _HOME:
-        module = importlib.import_module(f"icnn.course.explore.{_HOME[name]}")
-        return lambda: importlib.import_module("icnn.course.explore._shell").show(module.EXPLORER)
+    if name in __all__:
+        return importlib.import_module(f"icnn.course.explore._{name}").EXPLORER.show
     raise AttributeError(f"module 'icnn.explore' has no attribute {name!r}")

@@ -1,13 +1,18 @@
-"""What an explorer is, without widgets: controls, and a function from their values to a picture."""
+"""An explorer: controls, a function from their values to a picture, and the widget of both."""
 
 from __future__ import annotations
 
+import gc
+import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import matplotlib
+from IPython.display import display
 from matplotlib.figure import Figure
+
+from icnn.course import show
 
 State = dict[str, Any]
 LOOK = {
@@ -21,12 +26,35 @@ LOOK = {
 }
 
 
+PIXELS_PER_INCH = 80  # one pixel of the picture is one of the page: quick to draw
+# A picture that is decoded together with the page around it replaces the old one without a flash.
+AT_ONCE = 'decoding="sync" '
+# A slider's handle has no name for a screen reader, and as its value the number of an option; when
+# the picture comes, it gets the words that others see.
+NAME_HANDLES = (
+    "this.closest('.icnn-explorer')?.querySelectorAll('.widget-slider').forEach(slider => {"
+    "const handle = slider.querySelector('[role=slider]'); "
+    "handle.setAttribute('aria-label', slider.querySelector('label').textContent); "
+    "handle.setAttribute('aria-valuetext', slider.querySelector('.widget-readout').textContent); "
+    "})"
+)
+# The place beside a slider is made for short numbers, and cuts words off.
+WHOLE_WORDS = "<style>.icnn-explorer .widget-readout { max-width: none; overflow: visible }</style>"
+LEFT_AT: dict[str, State] = {}  # the last values of each explorer in this kernel
+
+
 class Picture(NamedTuple):
     """A figure, what it shows for those who do not see it, and its numbers as one line."""
 
     fig: Figure
     alt: str
     numbers: str
+
+    def html(self) -> str:
+        """The picture as an image with its alt text, and its numbers below."""
+        with matplotlib.rc_context(LOOK):  # the numbers at the ticks are made only now
+            image = show.tag(self.fig, self.alt, dpi=PIXELS_PER_INCH, attributes=AT_ONCE)
+        return image + _paragraph(self.numbers)
 
 
 @dataclass(frozen=True)
@@ -48,6 +76,11 @@ class Slider:
         """The largest value, given the others."""
         return self.high(state) if callable(self.high) else self.high
 
+    def widget(self, ipywidgets, state: State, **looks):
+        """The control on the page."""
+        kind = ipywidgets.IntSlider if isinstance(self.step, int) else ipywidgets.FloatSlider
+        return kind(min=self.low, max=self.top(state), step=self.step, **looks)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -61,6 +94,10 @@ class Choice:
     def clip(self, value: str, state: State) -> str:
         """The value itself, or the first option."""
         return value if value in self.options else self.options[0]
+
+    def widget(self, ipywidgets, state: State, **looks):
+        """Not a drop-down list: JupyterLab takes its arrow keys for moving between cells."""
+        return ipywidgets.SelectionSlider(options=self.options, **looks)
 
 
 def _nothing_else(state: State, moved: str) -> State:
@@ -105,3 +142,80 @@ class Explorer:
         for control in self.controls:  # later controls follow earlier ones
             moved[control.name] = control.clip(moved[control.name], moved)
         return self.follow(moved, name)
+
+    def show(self) -> None:
+        """Show it at the values it was left at, or its picture where there are no widgets."""
+        state = LEFT_AT.get(self.name) or self.start()
+        picture = self.picture(state)
+        shown, bundle = picture.html(), {}
+        labels = ", ".join(control.label for control in self.controls)
+        try:
+            import ipywidgets
+        except ImportError:
+            hint = f"This picture has controls ({labels}) where ipywidgets is installed."
+        else:
+            hint = f"Run this cell in JupyterLab for the controls: {labels}."
+            _spare_the_collector()
+            bundle = self._widget(ipywidgets, state, shown)._repr_mimebundle_()
+        # Programs that know widgets show the widget; all others, and saved pages, show the picture.
+        # As text it is only what is the same everywhere.
+        words = [self.subject] if self.subject else [picture.alt, picture.numbers]
+        bundle |= {"text/html": shown + _paragraph(hint), "text/plain": "\n".join([*words, hint])}
+        display(bundle, raw=True)
+
+    def _widget(self, ipywidgets, state: State, shown: str):
+        inputs = {
+            control.name: control.widget(
+                ipywidgets,
+                state,
+                description=control.label,
+                style={"description_width": "initial"},
+                layout={"width": "300px", "max_width": "100%"},
+                value=state[control.name],
+            )
+            for control in self.controls
+        }
+        # One for both: the numbers are always those of the picture above them.
+        view = ipywidgets.HTML(live(shown)).add_class("icnn-picture")
+        settling = False  # whether we move the controls ourselves
+
+        def move(name: str, value) -> None:
+            nonlocal state, settling
+            if settling:
+                return
+            state = LEFT_AT[self.name] = self.move(state, name, value)
+            settling = True
+            try:
+                for control in self.controls:
+                    if isinstance(control, Slider):
+                        inputs[control.name].max = control.top(state)
+                    inputs[control.name].value = state[control.name]
+            finally:
+                settling = False
+            view.value = live(self.picture(state).html())
+            gc.collect()  # while one looks at the picture, not during the next
+
+        for name, widget in inputs.items():
+            widget.observe(lambda change, name=name: move(name, change.new), "value")
+        row = ipywidgets.Layout(flex_flow="row wrap", width="100%")
+        controls = ipywidgets.Box([*inputs.values()], layout=row)
+        return ipywidgets.VBox([controls, view]).add_class("icnn-explorer")
+
+
+def live(shown: str) -> str:
+    """A picture as html, inside a widget."""
+    return WHOLE_WORDS + shown.replace("<img ", f'<img onload="{NAME_HANDLES}" ', 1)
+
+
+def _spare_the_collector() -> None:
+    """Set aside all that lives now, so that collecting the last picture takes a few milliseconds.
+
+    With torch in memory a full collection takes longer than a picture, and comes every ten.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{html.escape(text)}</p>"
