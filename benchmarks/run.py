@@ -143,30 +143,51 @@ def loss_and_gradient(channels: int, images: int, side: int) -> Callable[[], obj
 
 def training_step(device: str = "cpu"):
     """One step of the lesson's network with 64 images."""
-    models = {name: icnn.small_cnn(name).to(device) for name in icnn.network.VARIANTS}
-    steps = {name: step(model, 64, 64, device) for name, model in models.items()}
-    yield from against_plain("training step", steps)
+    yield from steps("training step", icnn.small_cnn, icnn.network.VARIANTS, 64, 64, device)
 
 
 def networks():
     """One step of larger networks on the card, bfloat16 and channels last, with 10 categories."""
     for name, images in NETWORKS.items():
-        steps = {}
-        for variant, layer in (("plain", None), ("interpretable", {})):
+
+        def make(variant: str, name: str = name) -> nn.Module:
+            layer = None if variant == "plain" else {}
             model = icnn.make_interpretable(name, 10, weights=None, layer=layer)
-            model = model.to("cuda", memory_format=torch.channels_last)
-            steps[variant] = step(model, images, 224, "cuda", torch.bfloat16)
-        yield from against_plain(f"{name}, {images} images", steps)
+            return model.to(memory_format=torch.channels_last)
+
+        options = ("plain", "interpretable"), images, 224, "cuda", torch.bfloat16
+        yield from steps(f"{name}, {images} images", make, *options)
+
+
+def steps(what: str, make: Callable[[str], nn.Module], variants, *options):
+    """Training steps of a network's variants, on a card also as CUDA graphs."""
+    for graph in (False, True) if "cuda" in options else (False,):
+        runs = {variant: step(make(variant), *options) for variant in variants}
+        if graph:
+            runs = {variant: captured(run) for variant, run in runs.items()}
+        yield from against_plain(what + ", CUDA graph" * graph, runs)
+
+
+def captured(run: Callable[[], None]) -> Callable[[], None]:
+    """A training step, none taken yet, as a CUDA graph, which the processor starts at once."""
+    side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        run()
+    torch.cuda.current_stream().wait_stream(side)
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
 
 
 def step(
     model: nn.Module, count: int, side: int, device: str, dtype: torch.dtype | None = None
 ) -> Callable[[], None]:
     """A function that takes one training step, under autocast if there is a dtype."""
-    model.train()
+    model.to(device).train()
     images, labels = torch.rand(count, 3, side, side), torch.arange(count) % 5
     images, labels = images.to(device), labels.to(device)
-    optimizer = torch.optim.AdamW(model.parameters())
+    optimizer = torch.optim.AdamW(model.parameters(), capturable=device == "cuda")
 
     def run() -> None:
         optimizer.zero_grad()

@@ -146,12 +146,12 @@ class Array:
             self.values(x, name)
 
     def _check_shape(self, x: Tensor, name: str, known: dict) -> None:
-        lengths, got = self.shape.removeprefix("...").split(), x.shape
-        wanted = _written(self.shape, known)
+        lengths, got, before = self.shape.removeprefix("...").split(), x.shape, dict(known)
         if self.shape.startswith("..."):
             got = got[max(0, x.ndim - len(lengths)) :]
         pairs = zip(lengths, got, strict=False)
         if len(got) != len(lengths) or not all(_is(*pair, known) for pair in pairs):
+            wanted = _written(self.shape, before)
             raise ValueError(f"{name} must have shape {wanted}, got {tuple(x.shape)}")
         if x.numel() == 0:
             raise ValueError(f"{name} must not be empty, got shape {tuple(x.shape)}")

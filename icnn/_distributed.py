@@ -23,6 +23,13 @@ def all_reduce(x: Tensor, op: str = "SUM") -> Tensor:
     return x
 
 
+def mean(x: Tensor) -> Tensor:
+    """Over the first axis, the images of all processes."""
+    if processes() == 1:
+        return x.mean(0)
+    return all_reduce(x.sum(0)) / all_reduce(x.new_tensor(len(x)))
+
+
 def all_reduce_logsumexp(x: Tensor) -> Tensor:
     """log Σ exp over all processes, elementwise, without overflow."""
     top = all_reduce(x, "MAX")

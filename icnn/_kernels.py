@@ -59,29 +59,46 @@ def _slope_kernel(
 
 @triton.jit
 def _mask_kernel(
-    x, y, where, top, C, U, n, decay, xb, xc, xu, yb, yc, yu,
-    BC: tl.constexpr, BU: tl.constexpr, KNOWN: tl.constexpr,
-):  # fmt: skip
-    """Maps times the masks around their peaks, which are found first where they are not KNOWN."""
+    x, mask, top, C, U, n, decay, xb, xc, xu, yb, yc, yu, BC: tl.constexpr, BU: tl.constexpr
+):
+    """The masks around the peaks of some maps of an image, and how high these are."""
     b, c, u = tl.program_id(0), tl.program_id(1) * BC + tl.arange(0, BC), tl.arange(0, BU)
     inside = (c < C)[:, None] & (u < U)[None, :]
     x += b.to(tl.int64) * xb + c[:, None] * xc + u[None, :] * xu
-    y += b.to(tl.int64) * yb + c[:, None] * yc + u[None, :] * yu
-    where += b * C + c
+    mask += b.to(tl.int64) * yb + c[:, None] * yc + u[None, :] * yu
     maps = tl.load(x, inside, float("-inf")).to(tl.float32)
-    if KNOWN:
-        peak = tl.load(where, c < C, 0)
-    else:
-        rank = tl.where(maps == maps, maps, float("inf"))  # no number is the largest, as in torch
-        first = (rank == tl.max(rank, 1)[:, None]) & inside
-        peak = tl.min(tl.where(first, u[None, :], BU), 1)
-        tl.store(where, peak, c < C)
-        best = tl.sum(tl.where(u[None, :] == peak[:, None], maps, 0.0), 1)
-        tl.store(top + b * C + c, best, c < C)
+    rank = tl.where(maps == maps, maps, float("inf"))  # no number is the largest, as in torch
+    first = (rank == tl.max(rank, 1)[:, None]) & inside
+    peak = tl.min(tl.where(first, u[None, :], BU), 1)
+    best = tl.sum(tl.where(u[None, :] == peak[:, None], maps, 0.0), 1)
+    tl.store(top + b * C + c, best, c < C)
     rows = tl.abs((peak // n)[:, None] - (u // n)[None, :])
     columns = tl.abs((peak % n)[:, None] - (u % n)[None, :])
-    mask = tl.maximum(1.0 - (rows + columns).to(tl.float32) * decay, 0.0)
-    tl.store(y, maps * mask, inside)
+    tl.store(mask, tl.maximum(1.0 - (rows + columns).to(tl.float32) * decay, 0.0), inside)
+
+
+@triton.jit(debug=True)  # or it would assert nothing
+def _category_kernel(
+    means, activation, labels, N, C, K, momentum,
+    BC: tl.constexpr, BK: tl.constexpr, BN: tl.constexpr,
+):  # fmt: skip
+    """Running means of some filters' activations on some categories move to those of a batch."""
+    c, k = tl.program_id(0) * BC + tl.arange(0, BC), tl.program_id(1) * BK + tl.arange(0, BK)
+    sums, images = tl.zeros((BC, BK), tl.float32), tl.zeros((BK,), tl.float32)
+    for start in range(0, N, BN):
+        b = start + tl.arange(0, BN)
+        label = tl.load(labels + b, b < N, 0)
+        tl.device_assert((label >= 0) & (label < K), "labels must be below n_categories")
+        mine = ((label[:, None] == k[None, :]) & (b < N)[:, None]).to(tl.float32)
+        there = (c < C)[:, None] & (b < N)[None, :]
+        some = tl.load(activation + b[None, :] * C + c[:, None], there, 0.0)
+        sums = tl.dot(some, mine, sums, input_precision="ieee")
+        images += tl.sum(mine, 0)
+    means += c[:, None] * K + k[None, :]
+    inside = (c < C)[:, None] & (k < K)[None, :]
+    old, mean = tl.load(means, inside, 0.0), sums / tl.maximum(images, 1.0)[None, :]
+    new = tl.where(old == 0, mean, old + momentum * (mean - old))  # 0: not seen yet
+    tl.store(means, new, inside & (images > 0)[None, :])
 
 
 def _units_in_line(x: Tensor) -> Tensor:
@@ -93,36 +110,42 @@ def slope_(scores: Tensor, gain: Tensor, templates: int, wanted: bool) -> Tensor
     """The filter loss; if `wanted`, fitnesses (N, C, templates, …) become their gradients."""
     images, filters, stride = scores.shape
     loss, rows = torch.empty_like(gain), triton.next_power_of_2(images)
-    columns = max(8, min(64, 4096 // rows))
+    columns = max(8, min(32, 4096 // rows))
+    warps = max(1, rows * columns // 512)
     arguments = scores, gain, loss, images, templates, stride, -1 / filters, rows, columns, wanted
     key = scores.device, scores.shape, gain.data_ptr() % 16, wanted
-    _launch(_slope_kernel, (filters, 1, 1), key, arguments)
+    _launch(_slope_kernel, (filters, 1, 1), warps, key, arguments)
     return loss.sum()
 
 
-def _launch(kernel, grid: tuple[int, int, int], key: tuple, arguments: tuple) -> None:
+def masks(x: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """The mask of each map (N, C, n, n), and how high each peaks (N, C), float32."""
+    x = _units_in_line(x)
+    images, filters, n, _ = x.shape
+    mask, top = torch.empty_like(x), torch.empty((images, filters), device=x.device)
+    columns = max(16, triton.next_power_of_2(n * n))
+    rows = max(1, (1024 if x.stride(3) == 1 else 4096) // columns)
+    key = x.dtype, x.device, x.shape, x.stride(), mask.stride(), x.data_ptr() % 16
+    strides = *(x.stride(k) for k in (0, 1, 3)), *(mask.stride(k) for k in (0, 1, 3))
+    arguments = x, mask, top, filters, n * n, n, beta / n, *strides, rows, columns
+    _launch(_mask_kernel, (images, triton.cdiv(filters, rows), 1), 2, key, arguments)
+    return mask, top
+
+
+def follow_(means: Tensor, activation: Tensor, labels: Tensor, momentum: float) -> None:
+    """Running means (C, K) move to those of a batch, activations (N, C) and labels (N,)."""
+    (images, filters), labels = activation.shape, labels.contiguous()
+    aligned = means.data_ptr() % 16, labels.data_ptr() % 16
+    key = activation.shape, means.shape, means.device, labels.dtype, aligned
+    sizes = images, filters, means.shape[1], momentum, 64, 32, 16
+    grid = triton.cdiv(filters, 64), triton.cdiv(means.shape[1], 32), 1
+    _launch(_category_kernel, grid, 2, key, (means, activation, labels, *sizes))
+
+
+def _launch(kernel, grid: tuple[int, int, int], warps: int, key: tuple, arguments: tuple) -> None:
     """As kernel[grid](*arguments), which takes long to look up what it has compiled for such."""
     with torch.cuda.device(arguments[0].device):
         if compiled := _compiled.get((kernel, key)):
             compiled[grid](*arguments)
         else:
-            _compiled[kernel, key] = kernel[grid](*arguments)
-
-
-def masked(x: Tensor, beta: float, where: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Maps (N, C, n, n) times their masks, where each map peaks (N, C), and how high (float32)."""
-    x = _units_in_line(x)
-    images, filters, n, _ = x.shape
-    y = torch.empty_like(x)
-    if known := where is not None:
-        top = where
-    else:
-        where = torch.empty((images, filters), dtype=torch.int32, device=x.device)
-        top = torch.empty((images, filters), device=x.device)
-    columns = max(16, triton.next_power_of_2(n * n))
-    rows = max(1, 4096 // columns)
-    key = x.dtype, x.device, x.shape, x.stride(), y.stride(), x.data_ptr() % 16, known
-    strides = *(x.stride(k) for k in (0, 1, 3)), *(y.stride(k) for k in (0, 1, 3))
-    arguments = x, y, where, top, filters, n * n, n, beta / n, *strides, rows, columns, known
-    _launch(_mask_kernel, (images, triton.cdiv(filters, rows), 1), key, arguments)
-    return y, where, top
+            _compiled[kernel, key] = kernel[grid](*arguments, num_warps=warps)

@@ -19,8 +19,8 @@ from icnn._check_args import (
     check_same_device,
     checked,
 )
-from icnn._device import exact_products
-from icnn._distributed import all_reduce
+from icnn._device import exact_products, kernels
+from icnn._distributed import all_reduce, mean, processes
 from icnn.loss import category_loss, filter_loss
 from icnn.templates import masked
 
@@ -177,13 +177,13 @@ class InterpretableLayer(nn.Module):
     def _loss(self, x: Tensor, labels: Tensor | None) -> Tensor:
         """The weighted losses of maps x; the experiments try other ones."""
         options = {"sharpness": self.sharpness, "scale": self.scale, "beta": self.beta}
-        total = x.new_zeros((), dtype=_at_least_float32(x))
+        terms = []
         if self.weight:
-            total = total + self.weight * self._filter_loss(x, options)
+            terms.append(self.weight * self._filter_loss(x, options))
         if self.category_weight:
             is_target = labels[:, None] == self.target_category
-            total = total + self.category_weight * category_loss(x, is_target, **options)
-        return total
+            terms.append(self.category_weight * category_loss(x, is_target, **options))
+        return _total(terms, x)
 
     def _filter_loss(self, x: Tensor, options: dict) -> Tensor:
         """The filter loss of a batch among the images that are remembered."""
@@ -206,10 +206,9 @@ class InterpretableLayer(nn.Module):
 
     @torch.no_grad()
     def _update_peak(self, peaks: Tensor) -> None:
-        total = all_reduce(peaks.sum(0, dtype=_at_least_float32(self.peak)))
-        images = all_reduce(torch.full_like(self.batches, peaks.shape[0]))
-        momentum = (self.batches == 0).to(total.dtype).clamp_min(MOMENTUM)
-        self.peak.copy_(self.peak.to(total.dtype).lerp(total / images, momentum))
+        dtype = _at_least_float32(self.peak)
+        momentum = (1 - self.batches).to(dtype).clamp_min(MOMENTUM)  # all of it at first
+        self.peak.copy_(self.peak.to(dtype).lerp(mean(peaks.to(dtype)), momentum))
         self.batches.add_(1)
 
     def _follow(self, x: Tensor, labels: Tensor) -> None:
@@ -225,10 +224,13 @@ class InterpretableLayer(nn.Module):
 
     @torch.no_grad()
     def _update_category_means(self, x: Tensor, labels: Tensor) -> None:
+        known = self.category_means
+        if (found := kernels(x)) and known.dtype == torch.float32 and processes() == 1:
+            return found.follow_(known, x.mean((-2, -1), dtype=known.dtype), labels, MOMENTUM)
         sums, counts = map(all_reduce, _category_sums(x, labels, self.n_categories))
-        means, old = sums / counts.clamp_min(1), self.category_means.to(sums.dtype)
+        means, old = sums / counts.clamp_min(1), known.to(sums.dtype)
         new = torch.where(old == 0, means, old.lerp(means, MOMENTUM))  # 0: not seen yet
-        self.category_means.copy_(torch.where(counts > 0, new, old))
+        known.copy_(torch.where(counts > 0, new, old))
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         """The means of fewer categories fit, too."""
@@ -265,8 +267,7 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
         TypeError, ValueError: unfit labels, or none where the category term needs them.
     """
     layers = [m for m in model.modules() if isinstance(m, InterpretableLayer)]
-    losses = [layer.losses(labels) for layer in layers]
-    return sum(losses[1:], losses[0]) if losses else torch.zeros((), device="cpu")
+    return _total([layer.losses(labels) for layer in layers], torch.zeros(0, device="cpu"))
 
 
 @checked(activations=Array("N C n n"), n_categories=SIZE, labels=LABELS)
@@ -293,6 +294,11 @@ def _category_sums(x: Tensor, labels: Tensor, n_categories: int) -> tuple[Tensor
     one_hot = nn.functional.one_hot(labels.long(), n_categories).to(activation.dtype)
     with exact_products(x):
         return activation.T @ one_hot, one_hot.sum(0)
+
+
+def _total(terms: list[Tensor], like: Tensor) -> Tensor:
+    """The sum of some scalars; on a card each addition takes its time, one to 0, too."""
+    return sum(terms[1:], terms[0]) if terms else like.new_zeros((), dtype=_at_least_float32(like))
 
 
 def _at_least_float32(x: Tensor) -> torch.dtype:

@@ -82,11 +82,9 @@ def make_interpretable(
     """
     image_size = image_size or (LARGE if width else USUAL)
     if isinstance(cnn, str):
-        from torchvision.transforms.v2 import Normalize
-
         network = _torchvision(cnn, weights)
         trunk = _up_to(network, cut or _usual_cut(cnn, network, both=width is not None))
-        backbone = nn.Sequential(Normalize(MEAN, STD), trunk)
+        backbone = nn.Sequential(_Normalize(), trunk)
     elif cut is None:
         raise ValueError("cut must name the layer to cut at, got None with a module of one's own")
     else:
@@ -118,6 +116,19 @@ def part_head(
         first = [nn.Dropout2d(DROPPED), *conv_block(inputs, channels, 3)]
     features = nn.Sequential(*first, *conv_block(channels, channels, 3))
     return PartHead(features, interpretable(), MeanClassifier(channels, n_categories))
+
+
+class _Normalize(nn.Module):
+    """As torchvision's, whose numbers go to a card anew each time, which no CUDA graph allows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, values in (("mean", MEAN), ("std", STD)):
+            numbers = torch.tensor(values, device="cpu")[:, None, None]
+            self.register_buffer(name, numbers, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images - self.mean) / self.std
 
 
 class _Trunk(nn.Module):

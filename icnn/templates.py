@@ -102,30 +102,13 @@ def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
 
 def masked(x: Tensor, *, beta: float) -> tuple[Tensor, Tensor]:
     """Maps (N, C, n, n) times their masks, and how high each peaks (N, C); unchecked."""
-    if (found := kernels(x)) and x.shape[-1] <= found.LARGEST_MASKED:
-        return _Masked.apply(x, beta)
-    peak, where = x.detach().flatten(-2).max(-1)
-    return x * mask_at(where, x.shape[-1], beta=beta, dtype=x.dtype), peak
-
-
-class _Masked(torch.autograd.Function):
-    """`masked` in one launch forth and one back; the mask is made again rather than kept."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-        y, where, peak = kernels(x).masked(x.detach(), beta)
-        ctx.beta = beta
-        ctx.save_for_backward(where)
-        ctx.mark_non_differentiable(peak)
-        return y, peak
-
-    @staticmethod
-    def backward(ctx, upstream: Tensor, _) -> tuple[Tensor, None]:
-        (where,) = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a gradient of the gradient is wanted
-            n = upstream.shape[-1]
-            return upstream * mask_at(where, n, beta=ctx.beta, dtype=upstream.dtype), None
-        return kernels(upstream).masked(upstream, ctx.beta, where)[0], None
+    maps, n = x.detach(), x.shape[-1]
+    if (found := kernels(x)) and n <= found.LARGEST_MASKED:
+        mask, peak = found.masks(maps, beta)
+    else:
+        peak, where = maps.flatten(-2).max(-1)
+        mask = mask_at(where, n, beta=beta, dtype=x.dtype)
+    return x * mask, peak
 
 
 def mask_at(peak: Tensor, n: int, *, beta: float, dtype: torch.dtype) -> Tensor:

@@ -54,10 +54,17 @@ for images, filters, n, beta in (5, 3, 6, 4.0), (20, 2, 9, 3.3), (1, 1, 1, 4.0),
         assert abs(value - wanted) <= 1e-6 + 1e-5 * abs(wanted)
         assert (x.grad - wide.grad).abs().max() <= 5e-5 * wide.grad.abs().max() + 1e-9
         x = x.detach()
-        y, where, peak = _kernels.masked(x, beta)
-        assert (y - x * part_mask(x, beta=beta)).abs().max() <= 1e-6
-        assert (where == x.flatten(2).argmax(-1)).all() and (peak == x.amax((2, 3))).all()
-        assert (_kernels.masked(x, beta, where)[0] == y).all() and y.stride() == x.stride()
+        mask, peak = _kernels.masks(x, beta)
+        assert (mask - part_mask(x, beta=beta)).abs().max() <= 1e-6
+        assert (peak == x.amax((2, 3))).all() and mask.stride() == x.stride()
+labels, known = torch.arange(18)[::2] % 7, torch.rand(70, 100) * (torch.rand(70, 100) < 0.5)
+activation, means = torch.rand(9, 70), known.clone()
+_kernels.follow_(means, activation, labels, 0.1)
+for k in range(100):
+    if (labels == k).any():
+        mean = activation[labels == k].mean(0)
+        known[:, k] = torch.where(known[:, k] == 0, mean, known[:, k].lerp(mean, 0.1))
+assert (means - known).abs().max() <= 1e-6
 """
 
 
@@ -171,12 +178,19 @@ def step_of(model: nn.Module, images, labels):
     return step
 
 
-@pytest.mark.parametrize("variant", ["interpretable", "category term"])
+@pytest.mark.parametrize("variant", ["interpretable", "category term", "alexnet"])
 @needs_card
 def test_a_step_in_a_cuda_graph_gives_the_same_numbers(variant) -> None:
-    model = icnn.small_cnn(variant).to(CARD).train()
-    images, labels = torch.rand(16, 3, 64, 64, device=CARD), torch.arange(16, device=CARD) % 5
+    if variant == "alexnet":
+        model = icnn.make_interpretable(variant, 5, weights=None, image_size=127)
+    else:
+        model = icnn.small_cnn(variant)
+    model, side = model.to(CARD).train(), 127 if variant == "alexnet" else 64
+    images, labels = torch.rand(16, 3, side, side, device=CARD), torch.arange(16, device=CARD) % 5
     step = step_of(model, images, labels)
+    step()
+    model.eval()(images)  # lets go of that step's graph, which belongs to another stream
+    model.train()
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
@@ -277,6 +291,32 @@ def test_another_default_device_changes_nothing(device) -> None:
     with torch.device(device):
         found = answers()
     torch.testing.assert_close(found, wanted, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8])
+@needs_card
+def test_the_running_means_are_those_of_the_cpu(dtype) -> None:
+    far = icnn.InterpretableLayer(70, 6, n_categories=9).train()
+    near = copy.deepcopy(far).to(CARD)
+    for images in (33, 5, 1):
+        x, labels = torch.rand(images, 70, 6, 6), torch.randint(7, (2 * images,)).to(dtype)[::2]
+        for layer in (far, near):
+            layer(x.to(layer.peak.device))
+            icnn.filter_losses(layer, labels.to(layer.peak.device))
+        torch.testing.assert_close(near.category_means.cpu(), far.category_means)
+        torch.testing.assert_close(near.peak.cpu(), far.peak)
+
+
+@needs_card
+def test_a_label_that_is_too_large_is_an_error_on_the_card() -> None:
+    code = (
+        "import torch, icnn\n"
+        "layer = icnn.InterpretableLayer(2, 6, n_categories=3).to('cuda')\n"
+        "layer(torch.rand(4, 2, 6, 6, device='cuda'))\n"
+        "icnn.filter_losses(layer, torch.arange(4, device='cuda')).item()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode and "assert" in ran.stderr
 
 
 @needs_card
