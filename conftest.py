@@ -29,9 +29,8 @@ matplotlib.get_cachedir()
 
 def pytest_xdist_auto_num_workers() -> int:
     """One process for each core that we may use; beyond four they only wait for memory."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(4, len(os.sched_getaffinity(0)))
-    return min(4, os.cpu_count() or 1)
+    ours = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count())
+    return min(4, len(ours))
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist chooses for itself
@@ -76,7 +75,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 file = report.nodeid.split("::")[0]
                 seconds[file] += report.duration
                 if outcome:  # a set-up or tear-down that went well has no outcome of its own
-                    outcomes[file][outcome] += 1
+                    outcomes[file]["failed" if outcome == "error" else outcome] += 1
     lessons = sorted(file for file in outcomes if file.endswith(".ipynb"))
     tests = sorted(set(outcomes) - set(lessons))
 
@@ -85,13 +84,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for title, files in (("lesson (its cells)", lessons), ("tests", tests)):
         write(f"{title:<34}{'passed':>8}{'failed':>8}{'skipped':>8}{'not run':>8}{'seconds':>9}")
         for file in files:
-            name, count = Path(file).stem, outcomes[file]
-            late = seconds[file] > SECONDS_ALLOWED[name] and title.startswith("lesson")
-            write(
-                f"  {name:<32}{count['passed']:>8}{count['failed'] + count['error']:>8}"
-                f"{count['skipped']:>8}{count['xfailed']:>8}{seconds[file]:>9.1f}"
-                + (f"  longer than {SECONDS_ALLOWED[name]} s" if late else "")
-            )
+            name, kinds = Path(file).stem, ("passed", "failed", "skipped", "xfailed")
+            counts = "".join(f"{outcomes[file][kind]:>8}" for kind in kinds)
+            late = seconds[file] > SECONDS_ALLOWED[name] and files is lessons
+            note = f"  longer than {SECONDS_ALLOWED[name]} s" if late else ""
+            write(f"  {name:<32}{counts}{seconds[file]:>9.1f}{note}")
     reports = [report for kind in terminalreporter.stats.values() for report in kind]
     calls = [report for report in reports if getattr(report, "when", "") == "call"]
     notes = [note for report in calls for note in report.user_properties]
@@ -103,7 +100,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, count in reasons.items():
         write(f"skipped {count}: {reason.removeprefix('Skipped: ')}")
     whole = [lesson for lesson in lessons if set(outcomes[lesson]) == {"passed"}]
-    failed = sum(count["failed"] + count["error"] for count in outcomes.values())
+    failed = sum(count["failed"] for count in outcomes.values())
     write(
         f"{len(whole)} of {len(lessons)} lessons passed, in {sum(map(seconds.get, lessons)):.0f} s "
         f"altogether; {failed} failures in all"

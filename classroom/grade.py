@@ -16,6 +16,7 @@ import os
 import re
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import make_exercises
@@ -60,20 +61,15 @@ def read_arguments() -> argparse.Namespace:
         "feedback": "write the pages for students, and the table",
     }
     parsers = {step: steps.add_parser(step, help=kinds[step], parents=[common]) for step in kinds}
-    grading = parsers["grade"]
-    limits, cores = Limits(), len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    grading.add_argument("submissions", type=folder)
-    grading.add_argument("--set", choices=SETS, help="all notebooks are of this set")
-    grading.add_argument("--again", action="store_true", help="also what is graded already")
-    grading.add_argument("--jobs", type=int, default=min(4, cores), help="how many at a time")
-    for name, text in (
-        ("seconds", "for one cell"),
-        ("total", "seconds for one notebook"),
-        ("memory", "bytes that one process may allocate"),
-        ("output", "characters that one cell may print"),
-    ):
-        default = getattr(limits, name)
-        grading.add_argument(f"--{name}", type=int, default=default, help=f"{text} ({default:,})")
+    add = parsers["grade"].add_argument
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    add("submissions", type=folder)
+    add("--set", choices=SETS, help="all notebooks are of this set")
+    add("--again", action="store_true", help="also what is graded already")
+    add("--jobs", type=int, default=min(4, cores), help="how many at a time")
+    for limit in fields(Limits):
+        text = f"{limit.metadata['help']} ({limit.default:,})"
+        add(f"--{limit.name}", type=int, default=limit.default, help=text)
     return parser.parse_args()
 
 
@@ -120,13 +116,17 @@ def grade(book, arguments) -> None:
     if not arguments.submissions.is_dir():
         packed = " Unpack it first." if arguments.submissions.is_file() else ""
         sys.exit(f"{arguments.submissions} is no folder.{packed} make grade SUBMISSIONS=folder")
-    limits = Limits(arguments.seconds, arguments.total, arguments.memory, arguments.output)
+    limits = Limits(**{limit.name: getattr(arguments, limit.name) for limit in fields(Limits)})
     root = make_exercises.ROOT
     solutions = [make_exercises.SOURCE, root / "tests", root / ".git"]
     sandbox = find(limits, [*solutions, book.root, arguments.submissions.resolve()])
     print(f"Student code: {sandbox.level}.")
-    sources = {name: source(name) for name in SETS}
-    functions = {name: answers(notebook) for name, notebook in sources.items()}
+    paths = {name: make_exercises.SOURCE / f"{name}.ipynb" for name in SETS}
+    sources = {name: nbformat.read(path, as_version=4) for name, path in paths.items()}
+    functions = {
+        name: {name_of(cell) for cell in notebook.cells if role(cell) == "answer"}
+        for name, notebook in sources.items()
+    }
     found = collect(arguments.submissions, functions, arguments.set)
     for name in sorted({submission.set for submission in found.submissions}):
         book.register(name)
@@ -141,16 +141,6 @@ def grade(book, arguments) -> None:
     for problem in [*found.problems, *work.failed]:
         print(f"  {problem}")
     sys.exit(bool(work.failed))
-
-
-def source(name: str) -> NotebookNode:
-    """The teacher's notebook of a set."""
-    return nbformat.read(make_exercises.SOURCE / f"{name}.ipynb", as_version=4)
-
-
-def answers(notebook: NotebookNode) -> set[str]:
-    """The functions that a set asks for."""
-    return {name_of(cell) for cell in notebook.cells if role(cell) == "answer"}
 
 
 class Work:
@@ -258,20 +248,14 @@ def table(book) -> None:
     """Show all grades, and write them to grades.csv."""
     rows = []
     for student, name in book.graded():
-        path = book.path("autograded", student, name)
-        noted = record(path)
-        rows.append(
-            {
-                **{"student": student, "set": name},
-                **book.points(student, name),
-                **{column: noted.get(column, "") for column in ("seconds", "file")},
-                "warnings": " ".join(noted.get("warnings", [])),
-                "look_at": "; ".join(noted.get("look_at", [])),
-            }
-        )
+        row = {"student": student, "set": name, **book.points(student, name)}
+        row |= record(book.path("autograded", student, name))
+        for column, between in (("warnings", " "), ("look_at", "; ")):
+            row[column] = between.join(row.get(column, []))
+        rows.append(row)
     path = book.root / "grades.csv"
     with path.open("w", newline="", encoding="utf-8-sig", errors="replace") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows({column: inert(value) for column, value in row.items()} for row in rows)
     print(f"{'student':<30} {'set':<24} {'tests':>7} {'by hand':>8}  warnings")
@@ -281,7 +265,7 @@ def table(book) -> None:
         print(f"{row['student']:<30} {row['set']:<24} {tests:>7} {hand:>8}  {row['warnings']}")
         if row["look_at"]:
             print(f"{'':<30} look at: {row['look_at']}")
-    print(f"The table is in {book.root / 'grades.csv'}")
+    print(f"The table is in {path}")
 
 
 def inert(value: object) -> object:

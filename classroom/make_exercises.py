@@ -50,7 +50,7 @@ def main() -> None:
 def make(source: Path, release: Path) -> None:
     """Write the release of every source, and drop releases whose source is gone."""
     release.mkdir(parents=True, exist_ok=True)
-    wanted = {path.name: released(path) for path in sorted(source.glob("*.ipynb"))}
+    wanted = releases(source)
     for path in release.glob("*.ipynb"):
         if path.name not in wanted:
             path.unlink()
@@ -60,15 +60,27 @@ def make(source: Path, release: Path) -> None:
 
 def drift(source: Path, release: Path) -> list[str]:
     """What a run of `make` would change, one line for each file or cell."""
-    found = []
-    for name in sorted({p.name for folder in (source, release) for p in folder.glob("*.ipynb")}):
-        if not (source / name).exists():
+    wanted, found = releases(source), []
+    got = {path.name: path.read_text("utf-8") for path in release.glob("*.ipynb")}
+    for name in sorted({*wanted, *got}):
+        if name not in wanted:
             found.append(f"{name}: a release without a source")
-        elif not (release / name).exists():
+        elif name not in got:
             found.append(f"{name}: there is no release")
-        elif (wanted := released(source / name)) != (got := (release / name).read_text("utf-8")):
-            found += [f"{name}: {place}" for place in differences(got, wanted)]
+        elif wanted[name] != got[name]:
+            found += [f"{name}: {place}" for place in differences(got[name], wanted[name])]
     return [f"{line}; run python classroom/make_exercises.py" for line in found]
+
+
+def releases(source: Path) -> dict[str, str]:
+    """What students get, by the name of its file."""
+    texts = {}
+    for path in sorted(source.glob("*.ipynb")):
+        try:
+            texts[path.name] = as_text(without_solutions(nbformat.read(path, as_version=4)))
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from error
+    return texts
 
 
 def differences(got: str, wanted: str) -> list[str]:
@@ -97,14 +109,6 @@ def role(cell: NotebookNode) -> str:
 def name_of(cell: NotebookNode) -> str:
     """The grade_id, or else the id."""
     return mark(cell).get("grade_id", cell.id)
-
-
-def released(path: Path) -> str:
-    """The text of the release of one source."""
-    try:
-        return as_text(without_solutions(nbformat.read(path, as_version=4)))
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
 
 
 def without_solutions(source: NotebookNode) -> NotebookNode:

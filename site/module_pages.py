@@ -61,7 +61,9 @@ def add_to_docstring(app, what, name, thing, options, lines: list[str]) -> None:
     if what != "module":  # which may hold a table
         text = text.replace("|", r"\|")
     text = re.sub(r"(?<!`)`([^`]+)`(\w*)", _code, text)
-    text = re.sub(r"(?<![\w`-])([Ll]essons? (\d+))\b", _lesson, text)
+    text = re.sub(
+        r"(?<![\w`-])([Ll]essons? (\d+))\b", lambda it: f":doc:`{it[1]} <{LESSONS[it[2]]}>`", text
+    )
     if latex := EQUATIONS.get(name.rsplit(".", 1)[-1]):
         first, *rest = text.split("\n\n", 1)
         formula = ".. math::\n\n" + textwrap.indent(textwrap.dedent(latex.strip("\n")), "   ")
@@ -80,10 +82,6 @@ def _code(found: re.Match) -> str:
     home = icnn._MODULE_OF.get(name)
     shown = f":py:obj:`{code} <icnn.{home}.{name}>`" if home else f"``{code}``"
     return shown + (found[2] and rf"\ {found[2]}")
-
-
-def _lesson(found: re.Match) -> str:
-    return f":doc:`{found[1]} <{LESSONS[found[2]]}>`"
 
 
 def setup(app) -> dict:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from docutils import nodes
 
-PICTURE = re.compile(r'src="data:image/(\w+);base64,([^"]+)"')
+PICTURE = re.compile(r'src=\\"data:image/(\w+);base64,([^"\\]+)\\"')  # in HTML in JSON
 CHINESE = re.compile(r"(?s)(<script.*?</script>|<title>.*?</title>|<[^>]+>)|([\u3400-\u9fff]+)")
 
 EMPTY_HEADER = '<th class="head"><p></p></th>'
@@ -21,18 +21,16 @@ def take_pictures_out(app, docname: str, source: list[str]) -> None:
     """Pictures inside a notebook become files beside the pages, which is half as much to load."""
     if not str(app.env.doc2path(docname)).endswith(".ipynb"):
         return
-    notebook = json.loads(source[0])
+
+    def place(found: re.Match) -> str:
+        return rf"loading=\"lazy\" src=\"{_saved(app, docname, *found.groups())}\""
+
+    notebook = json.loads(PICTURE.sub(place, source[0]))
     for cell in notebook["cells"]:
         for name, kinds in cell.pop("attachments", {}).items():
             ((kind, data),) = kinds.items()
-            place = _saved(app, docname, kind.removeprefix("image/"), "".join(data))
-            cell["source"] = "".join(cell["source"]).replace(f"attachment:{name}", place)
-        for output in cell.get("outputs", []):
-            if shown := "".join(output.get("data", {}).get("text/html", "")):
-                output["data"]["text/html"] = PICTURE.sub(
-                    lambda found: f'loading="lazy" src="{_saved(app, docname, *found.groups())}"',
-                    shown,
-                )
+            file = _saved(app, docname, kind.removeprefix("image/"), "".join(data))
+            cell["source"] = "".join(cell["source"]).replace(f"attachment:{name}", file)
     source[0] = json.dumps(notebook)
 
 

@@ -33,18 +33,12 @@ def check_python() -> tuple[str, str, str]:
 
 def check_versions() -> list[tuple[str, str, str]]:
     """Every pinned package is there in the pinned version; the main ones and all others at once."""
-    pins = dict(read_lock(ROOT / "requirements.lock"))
-    problems = {name: problem for name, pin in pins.items() if (problem := mismatch(name, pin))}
-    lines = [(name, pins[name], problems.pop(name, "")) for name in SHOWN]
-    others = len(pins) - len(SHOWN)
-    summary = "; ".join(f"{name}: {problem}" for name, problem in problems.items())
-    return [*lines, ("other pinned packages", str(others), summary)]
-
-
-def read_lock(path: Path) -> list[tuple[str, str]]:
-    """The (name, version) pairs of a lock file that are for every system."""
-    text = path.read_text(encoding="utf-8")
-    return re.findall(r"^([\w.-]+)==([\w.+!-]+) \\$", text, re.MULTILINE)
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.+!-]+) \\$", lock, re.MULTILINE))  # of every system
+    problems = {name: mismatch(name, pin) for name, pin in pins.items()}
+    lines = [(name, pins[name], problems.pop(name)) for name in SHOWN]
+    summary = "; ".join(f"{name}: {problem}" for name, problem in problems.items() if problem)
+    return [*lines, ("other pinned packages", str(len(problems)), summary)]
 
 
 def mismatch(name: str, pin: str) -> str:

@@ -16,7 +16,7 @@ import nbformat
 from lessons import FILES
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
-from run_lessons import save
+from run_lessons import tidied, write
 
 ANY_HOME = {"Colab": "https://colab.research.google.com/github/", "Binder": "https://mybinder.org/"}
 THE_HOME = {
@@ -52,7 +52,7 @@ def main() -> None:
     for path in FILES:
         notebook = nbformat.read(path, as_version=4)
         add(notebook, path.name, home)
-        save(notebook, path)
+        write(tidied(notebook, path), path)
     print(f"{len(FILES)} lessons have their links")
 
 

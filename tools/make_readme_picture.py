@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
+from lessons import ROOT
 
 import icnn
 from icnn.course import show
 
-ROOT = Path(__file__).resolve().parent.parent
 ROWS, COLUMNS = 3, 5
 
 

@@ -44,11 +44,8 @@ def train(variant: str) -> tuple[list[icnn.network.SmallCNN], list[float]]:
     pictures, validation = icnn.data.creatures("train"), icnn.data.creatures("validation")
     model = icnn.small_cnn(variant, seed=0).eval()
     stages, before = [deepcopy(model)], icnn.train.accuracy(model, validation)
-
-    def keep(model: icnn.network.SmallCNN) -> None:
-        stages.append(deepcopy(model))
-
-    history = icnn.fit(model, pictures, validation, seed=0, progress=False, on_epoch=keep)
+    options = {"progress": False, "on_epoch": lambda model: stages.append(deepcopy(model))}
+    history = icnn.fit(model, pictures, validation, seed=0, **options)
     print(f"{variant}: validation accuracy {history.validation_accuracy[-1]:.3f}", flush=True)
     return stages, [before, *history.validation_accuracy]
 
@@ -61,17 +58,12 @@ def tracking(model: icnn.network.SmallCNN) -> PartTracking:
     return icnn.best_part_tracking(centres.pixels(units), scores, validation.landmarks)
 
 
-def top_pictures(model: icnn.network.SmallCNN, filters: list[int]) -> torch.Tensor:
-    """Six test pictures for each filter (F, I), spread over those on which it fires most."""
-    maps = icnn.predict(model.maps, icnn.data.creatures("test").floats())
-    order = maps[:, filters].amax((2, 3)).sort(dim=0, descending=True, stable=True).indices
-    return order[list(RANKS)].T
-
-
 def answers(stages: list[icnn.network.SmallCNN], filters: list[int]) -> tuple[np.ndarray, ...]:
-    """The pictures (F, I) of one network, and its maps (E, F, I, n, n) of them."""
-    pictures = top_pictures(stages[-1], filters)
-    shown = icnn.data.creatures("test").floats(pictures.flatten())
+    """Six test pictures for each filter (F, I), and one network's maps (E, F, I, n, n) of them."""
+    test = icnn.data.creatures("test")
+    peaks = icnn.predict(stages[-1].maps, test.floats())[:, filters].amax((2, 3))
+    pictures = peaks.sort(dim=0, descending=True, stable=True).indices[list(RANKS)].T
+    shown = test.floats(pictures.flatten())
     maps = torch.stack([icnn.predict(stage.maps, shown) for stage in stages])
     maps = maps.unflatten(1, pictures.shape)  # (E, F, I, C, n, n)
     own = [maps[:, f, :, number] for f, number in enumerate(filters)]
@@ -99,15 +91,15 @@ def main() -> None:
         filters=np.array(filters, dtype=np.int16),
         pictures=pictures.astype(np.int16),
     )
-    facts = {
-        "name": NAME,
-        "epochs": maps.shape[1] - 1,
-        "variants": f"{', '.join(VARIANTS[:-1])} and {VARIANTS[-1]}",
-        "filters": ", ".join(map(str, filters)),
-        "python": platform.python_version(),
-        "torch": torch.__version__.split("+")[0],
-    }
-    (FOLDER / "README.md").write_text(README.format(**facts))
+    readme = README.format(
+        name=NAME,
+        epochs=maps.shape[1] - 1,
+        variants=f"{', '.join(VARIANTS[:-1])} and {VARIANTS[-1]}",
+        filters=", ".join(map(str, filters)),
+        python=platform.python_version(),
+        torch=torch.__version__.split("+")[0],
+    )
+    (FOLDER / "README.md").write_text(readme)
     write_checksums(FOLDER)
 
 

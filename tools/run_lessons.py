@@ -49,7 +49,7 @@ def main() -> None:
 
 def run(lesson: Path) -> None:
     """Run one lesson and write it back."""
-    save(execute(lesson), lesson)
+    write(tidied(execute(lesson), lesson), lesson)
 
 
 def execute(path: Path, first: str = "") -> NotebookNode:
@@ -82,7 +82,7 @@ def write_times(seconds: dict[str, float]) -> None:
         writer.writerows([name, f"{value:.0f}", note] for name, value in seconds.items())
 
 
-def save(notebook: NotebookNode, lesson: Path) -> None:
+def tidied(notebook: NotebookNode, lesson: Path) -> NotebookNode:
     """Keep what a reader sees; replace what changes from run to run or machine to machine."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"lesson-{lesson.stem.split('_')[0]}-{number:03}"
@@ -90,7 +90,7 @@ def save(notebook: NotebookNode, lesson: Path) -> None:
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         for output in cell.get("outputs", []):  # a saved widget is dead; its picture stays
             output.get("data", {}).pop(WIDGET, None)
-    write(notebook, lesson)
+    return notebook
 
 
 def write(notebook: NotebookNode, path: Path) -> None:

@@ -53,20 +53,12 @@ def main() -> None:
 
 def usable() -> bool:
     """Whether .venv was made here, by the Python that runs this file, and has all of its pip."""
-    pips = list(PACKAGES.glob("pip-*.dist-info"))
-    if not pips or not all(map(is_whole, pips)):
-        return False
-    settings = VENV / "pyvenv.cfg"
+    settings, pips = VENV / "pyvenv.cfg", list(PACKAGES.glob("pip-*.dist-info"))
     made_by = settings.read_text(encoding="utf-8").splitlines() if settings.is_file() else []
-    if not any(line.endswith(f" {VENV}") for line in made_by):
-        return False  # the folder was moved or copied: scripts inside still name the old one
-    try:
-        answer = subprocess.run(
-            [PYTHON, "-c", "import sys; print(sys.version)"], capture_output=True, text=True
-        )
-    except OSError:
-        return False
-    return answer.stdout.strip() == sys.version
+    # If the folder was moved or copied, scripts inside still name the old one.
+    here = any(line.endswith(f" {VENV}") for line in made_by) and PYTHON.exists()
+    same = f"version = {'.'.join(map(str, sys.version_info[:3]))}" in made_by
+    return here and same and bool(pips) and all(map(is_whole, pips))
 
 
 def make_environment() -> None:

@@ -15,14 +15,14 @@ ADVICE = (
     "no browser; install Chromium or Chrome (Debian: apt-get install chromium), "
     "or set ICNN_CHROMIUM to its path"
 )
-PATIENCE = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1")
 
 
 def main() -> None:
     """Make sure that there is a browser, or say that there is none; never fail."""
     if find_chromium():
         return
-    if is_root() and shutil.which("apt-get"):
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0  # on Windows there is no such user
+    if is_root and shutil.which("apt-get"):
         print("[set-up] installing Chromium for the tests in a browser", flush=True)
         install()
     if not find_chromium():
@@ -31,26 +31,18 @@ def main() -> None:
 
 def find_chromium() -> str | None:
     """The path of a Chromium or Chrome: what ICNN_CHROMIUM names, or the first one on PATH."""
-    named = os.environ.get("ICNN_CHROMIUM")
-    if named:
-        return shutil.which(named)
-    return next(filter(None, map(shutil.which, NAMES)), None)
-
-
-def is_root() -> bool:
-    """Whether packages of the system may be installed; on Windows there is no such user."""
-    return hasattr(os, "geteuid") and os.geteuid() == 0
+    names = filter(None, [os.environ.get("ICNN_CHROMIUM")])
+    return next(filter(None, map(shutil.which, [*names] or NAMES)), None)
 
 
 def install() -> None:
     """Install the distribution's package without asking questions; without a network do nothing."""
-    quietly = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
+    command = ["apt-get", "-qq", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    packages = ("--yes", "--no-install-recommends", "chromium")
-    for step in (("update",), ("install", *packages)):
-        command = ["apt-get", "-qq", *PATIENCE, *step]
-        if subprocess.run(command, env=environment, **quietly).returncode:
-            return
+    quietly = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL, "env": environment}
+    if not subprocess.run([*command, "update"], **quietly).returncode:
+        packages = ["--yes", "--no-install-recommends", "chromium"]
+        subprocess.run([*command, "install", *packages], **quietly)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
-import run_lessons
 from lessons import FILES, ROOT
+from run_lessons import as_text, execute, tidied
 
 TIMES = re.compile(r'<table class=\\"measured\\"><caption>Time.*?</table>')  # differ in each run
 MACHINES = {
@@ -64,10 +62,8 @@ def lessons_pass(name: str, settings: dict[str, str]) -> bool:
 
 def saves_the_same(lesson: Path) -> bool:
     """Whether running and saving a lesson again gives the same bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        again = Path(shutil.copy(lesson, folder))
-        run_lessons.run(again)
-        same = TIMES.sub("", again.read_text("utf-8")) == TIMES.sub("", lesson.read_text("utf-8"))
+    again = as_text(tidied(execute(lesson), lesson))
+    same = TIMES.sub("", again) == TIMES.sub("", lesson.read_text("utf-8"))
     print(f"{lesson.stem}, run and saved again: {'the same bytes' if same else 'OTHER BYTES'}")
     return same
 

@@ -11,12 +11,13 @@ import os
 import shutil
 import sys
 import warnings
+from itertools import count
 from pathlib import Path
 
 import nbformat
-from make_exercises import RELEASE, ROOT, SOURCE, role
+from make_exercises import RELEASE, ROOT, SOURCE, mark, name_of, role
 from nbformat import NotebookNode
-from nbgrader.api import Comment, Grade, Gradebook, MissingEntry
+from nbgrader.api import Comment, Grade, Gradebook
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import SaveAutoGrades
@@ -81,7 +82,7 @@ class Book:
         Nbgrader refuses to add or remove cells of a set that has submissions.
         """
         source = nbformat.read(SOURCE / f"{name}.ipynb", as_version=4)
-        cells = {c.metadata.nbgrader.grade_id: c for c in source.cells if role(c)}
+        cells = {name_of(cell): cell for cell in source.cells if role(cell)}
         with Gradebook(self.url) as book:
             notebook = book.find_notebook(name, name)
             for old in [*notebook.grade_cells, *notebook.solution_cells, *notebook.source_cells]:
@@ -91,27 +92,25 @@ class Book:
                     book.db.delete(old)
             book.db.commit()
             for new, cell in cells.items():
-                mark = cell.metadata.nbgrader
-                book.update_or_create_source_cell(new, name, name, cell_type=cell.cell_type)
-                if mark.grade:
-                    most = {"max_score": mark.points, "cell_type": cell.cell_type}
-                    graded = book.update_or_create_grade_cell(new, name, name, **most)
-                if mark.solution:
-                    solved = book.update_or_create_solution_cell(new, name, name)
-                for submission in notebook.submissions:
-                    if mark.grade and new not in [grade.name for grade in submission.grades]:
-                        book.db.add(Grade(cell_id=graded.id, notebook=submission))
-                    if mark.solution and new not in [c.name for c in submission.comments]:
-                        book.db.add(Comment(cell_id=solved.id, notebook=submission))
+                place, kind = (new, name, name), {"cell_type": cell.cell_type}
+                book.update_or_create_source_cell(*place, **kind)
+                if mark(cell).grade:
+                    book.update_or_create_grade_cell(*place, max_score=mark(cell).points, **kind)
+                if mark(cell).solution:
+                    book.update_or_create_solution_cell(*place)
+            for submission in notebook.submissions:
+                grades = Grade, notebook.grade_cells, submission.grades
+                comments = Comment, notebook.solution_cells, submission.comments
+                for entry, wanted, there in (grades, comments):
+                    names = [one.name for one in there]
+                    missing = [cell for cell in wanted if cell.name not in names]
+                    book.db.add_all(entry(cell_id=cell.id, notebook=submission) for cell in missing)
             book.db.commit()
 
     def knows(self, name: str) -> bool:
         """Whether a set is in the gradebook."""
         with Gradebook(self.url) as book:
-            try:
-                return bool(book.find_assignment(name))
-            except MissingEntry:
-                return False
+            return name in [assignment.name for assignment in book.assignments]
 
     def keep(self, student: str, name: str, data: bytes) -> None:
         """Keep a file byte for byte as it was handed in, and those that it replaces."""
@@ -119,11 +118,10 @@ class Book:
         if path.exists():
             if path.read_bytes() == data:
                 return
-            number = 1
-            while (earlier := path.parent / "earlier" / f"{number}.ipynb").exists():
-                number += 1
-            earlier.parent.mkdir(exist_ok=True)
-            path.rename(earlier)
+            earlier = path.parent / "earlier"
+            earlier.mkdir(exist_ok=True)
+            places = (earlier / f"{number}.ipynb" for number in count(1))
+            path.rename(next(place for place in places if not place.exists()))
         write(path, data)
 
     def save(self, student: str, name: str, notebook: NotebookNode) -> None:
@@ -143,15 +141,11 @@ class Book:
     def points(self, student: str, name: str) -> dict[str, float | bool]:
         """Points by tests and by hand, with the most there are, and whether a hand is needed."""
         with Gradebook(self.url) as book:
-            grades = book.find_submission_notebook(name, name, student).grades
-            tests = [grade for grade in grades if grade.cell_type == "code"]
-            texts = [grade for grade in grades if grade.cell_type != "code"]
+            found = book.find_submission_notebook(name, name, student)
             return {
-                "auto": sum(grade.score for grade in tests),
-                "auto_max": sum(grade.max_score for grade in tests),
-                "manual": sum(grade.score for grade in texts),
-                "manual_max": sum(grade.max_score for grade in texts),
-                "to_do": any(grade.needs_manual_grade for grade in grades),
+                **{"auto": found.code_score, "auto_max": found.max_code_score},
+                **{"manual": found.written_score, "manual_max": found.max_written_score},
+                "to_do": found.needs_manual_grade,
             }
 
     def graded(self) -> list[tuple[str, str]]:
@@ -167,10 +161,10 @@ class Book:
             comments = {comment.name: comment.comment for comment in found.comments}
             scores = {g.name: (g.score, g.max_score, g.needs_manual_grade) for g in found.grades}
         for cell in notebook.cells:
-            if mark := cell.metadata.get("nbgrader"):
-                mark["comment"] = comments.get(mark.grade_id)
-                if mark.grade:
-                    mark["score"], mark["points"], mark["to_do"] = scores[mark.grade_id]
+            if known := mark(cell):
+                known["comment"] = comments.get(name_of(cell))
+                if known.grade:
+                    known["score"], known["points"], known["to_do"] = scores[name_of(cell)]
         html, difficult = page(notebook, student=student, name=name)
         write(self.path("feedback", student, name, ".html"), html.encode("utf-8", "replace"))
         return difficult

@@ -10,9 +10,11 @@ from __future__ import annotations
 import ast
 import copy
 from functools import cache
-from pathlib import Path
 
-ICNN = Path(__file__).resolve().parent.parent.parent / "icnn"
+from make_exercises import ROOT
+
+from grading.syntax import IMPORTS, binds, is_stored, statements
+
 # Answers of open tasks that icnn has under another name.
 OTHER_NAMES = {"MaskedLayer": ("InterpretableLayer",)}
 
@@ -21,19 +23,16 @@ def used(answer: str, text: str, cells: list[str]) -> str | None:
     """Which of icnn's own functions an answer uses; `cells` are all of the student's cells."""
     own = {answer, *OTHER_NAMES.get(answer, ()), *own_names(answer)}
     known = imported(cells)
-    for part in bindings(answer, text):
-        for node in ast.walk(part):
-            if isinstance(node, ast.ImportFrom) and is_ours(node.module):
-                if found := [a.name for a in node.names if a.name in own]:
-                    return found[0]
-            elif isinstance(node, ast.Attribute):
-                root = root_of(node)
-                if known.get(root, "").startswith("icnn") and (node.attr in own):
-                    return node.attr
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                name = known.get(node.id, "").rpartition(".")[2]
-                if node.id != answer and name in own:
-                    return name
+    for node in (node for part in bindings(answer, text) for node in ast.walk(part)):
+        names = []
+        if isinstance(node, ast.ImportFrom) and is_ours(node.module):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute) and root_of(node) in known:
+            names = [node.attr]
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id != answer:
+            names = [known.get(node.id, "").rpartition(".")[2]]
+        if found := [name for name in names if name in own]:
+            return found[0]
     return None
 
 
@@ -47,33 +46,19 @@ def own_names(answer: str) -> tuple[str, ...]:
 def imported(cells: list[str]) -> dict[str, str]:
     """Name in the notebook → what of icnn it stands for, as {"pm": "icnn.part_mask"}."""
     found = {"icnn": "icnn", "check": "icnn.check"}
-    for text in cells:
-        for node in ast.walk(parse(text)):
-            if isinstance(node, ast.Import):
-                names = [(a.asname or a.name.split(".")[0], a.name) for a in node.names]
-            elif isinstance(node, ast.ImportFrom) and is_ours(node.module):
-                names = [(a.asname or a.name, f"{node.module}.{a.name}") for a in node.names]
-            else:
-                continue
-            found |= {name: target for name, target in names if is_ours(target)}
+    parts = [part for text in cells for part in statements(text)]
+    for node in (node for part in parts for node in ast.walk(part) if isinstance(node, IMPORTS)):
+        home = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+        for alias in node.names:
+            if is_ours(home + alias.name):
+                name = alias.name if home else alias.name.split(".")[0]
+                found[alias.asname or name] = home + alias.name
     return found
 
 
 def bindings(answer: str, text: str) -> list[ast.stmt]:
     """The statements of a cell that make the answer."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    result = []
-    for statement in parse(text).body:
-        if isinstance(statement, kinds):
-            makes = statement.name == answer
-        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-            makes = answer in [alias.asname or alias.name for alias in statement.names]
-        else:
-            stored = [n for n in ast.walk(statement) if isinstance(n, ast.Name)]
-            makes = answer in [n.id for n in stored if isinstance(n.ctx, ast.Store)]
-        if makes:
-            result.append(statement)
-    return result
+    return [statement for statement in statements(text) if answer in binds(statement)]
 
 
 def copied(answer: str, text: str) -> str | None:
@@ -89,7 +74,7 @@ def copied(answer: str, text: str) -> str | None:
 def shapes() -> dict[str, set[str]]:
     """Name → the shapes of icnn's functions of this name."""
     found: dict[str, set[str]] = {}
-    for path in ICNN.glob("*.py"):
+    for path in (ROOT / "icnn").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 found.setdefault(node.name, set()).add(shape(node))
@@ -97,30 +82,19 @@ def shapes() -> dict[str, set[str]]:
 
 
 def shape(function: ast.FunctionDef) -> str:
-    """The code of a function with its own names numbered; checks of arguments do not count."""
+    """The code of a function with its own names numbered.
+
+    Docstrings do not count, nor calls whose result is not used, such as checks of arguments.
+    """
     function = copy.deepcopy(function)
-    body = [part for part in function.body if not is_talk(part)]
-    numbers: dict[str, str] = {}
-    for node in ast.walk(function):
-        if isinstance(node, ast.arg) or is_stored(node):
-            numbers.setdefault(
-                node.arg if isinstance(node, ast.arg) else node.id, str(len(numbers))
-            )
-    for part in body:
-        for node in ast.walk(part):
-            if isinstance(node, ast.Name):
-                node.id = numbers.get(node.id, node.id)
-    return ast.dump(ast.Module(body, []))
-
-
-def is_talk(statement: ast.stmt) -> bool:
-    """A docstring, or a call whose result is not used, such as a check of an argument."""
-    return isinstance(statement, ast.Expr)
-
-
-def is_stored(node: ast.AST) -> bool:
-    """Whether a node is a name that gets a value."""
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    nodes = [node for node in ast.walk(function) if isinstance(node, ast.arg) or is_stored(node)]
+    names = dict.fromkeys(node.arg if isinstance(node, ast.arg) else node.id for node in nodes)
+    numbers = {name: str(number) for number, name in enumerate(names)}
+    body = ast.Module([part for part in function.body if not isinstance(part, ast.Expr)], [])
+    for node in ast.walk(body):
+        if isinstance(node, ast.Name):
+            node.id = numbers.get(node.id, node.id)
+    return ast.dump(body)
 
 
 def root_of(node: ast.AST) -> str:
@@ -133,11 +107,3 @@ def root_of(node: ast.AST) -> str:
 def is_ours(module: str | None) -> bool:
     """Whether a module is icnn or in it."""
     return (module or "").split(".")[0] == "icnn"
-
-
-def parse(text: str) -> ast.Module:
-    """The code of a cell; nothing if it is not Python."""
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return ast.Module([], [])

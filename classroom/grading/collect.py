@@ -30,6 +30,7 @@ VERSION = re.compile(
     re.I,
 )
 PACKED = (".zip", ".7z", ".rar", ".tar", ".gz", ".tgz")
+TRACES = (".", "__MACOSX")  # of programs; nobody handed these in
 
 
 @dataclass
@@ -52,7 +53,9 @@ class Found:
 
 def collect(folder: Path, sets: dict[str, set[str]], only: str | None = None) -> Found:
     """Find submissions; `sets`: name → the functions that it asks for; `only`: all are of this."""
-    files = [path for path in sorted(folder.rglob("*")) if is_visible(path, folder)]
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    parts = {path: path.relative_to(folder).parts for path in files}
+    files = [path for path in files if not any(part.startswith(TRACES) for part in parts[path])]
     packed = [path for path in files if path.suffix.lower() in PACKED]
     paths = [path for path in files if ".ipynb" in path.name.lower() and path not in packed]
     names = {path: only or set_of(path, folder, sets) for path in paths}
@@ -65,10 +68,9 @@ def collect(folder: Path, sets: dict[str, set[str]], only: str | None = None) ->
     likely = counts.most_common(1)[0][0] if counts else None
     submissions = []
     for (student, name), own in found.items():
-        notes = []
+        notes, places = [], ", ".join(str(path.relative_to(folder)) for path in own)
         if name is None:
             if likely is None or (student, likely) in found:
-                places = ", ".join(str(path.relative_to(folder)) for path in own)
                 problems.append(f"{places}: it does not say which set it is; use --set")
                 continue
             name = likely
@@ -76,7 +78,6 @@ def collect(folder: Path, sets: dict[str, set[str]], only: str | None = None) ->
         newest = max(own, key=lambda path: (path.stat().st_mtime, path.name))
         if len(own) > 1:
             notes.append(f"Of {len(own)} files, the newest was graded: {newest.name}.")
-            places = ", ".join(str(path.relative_to(folder)) for path in own)
             problems.append(
                 f"{student}, {name}: of {places} the newest was graded; if these are several "
                 f"people's, pass the folder {newest.parent}"
@@ -85,15 +86,9 @@ def collect(folder: Path, sets: dict[str, set[str]], only: str | None = None) ->
     problems += [f"{path.relative_to(folder)}: not opened; unpack it first" for path in packed]
     for path in sorted(place for parent in people.parents for place in parent.iterdir()):
         empty = not any(other.is_relative_to(path) for other in [*paths, *packed])
-        if empty and not path.name.startswith((".", "__MACOSX")):
+        if empty and not path.name.startswith(TRACES):
             problems.append(f"{path.relative_to(folder)}: there is no notebook")
     return Found(sorted(submissions, key=lambda s: (s.set, s.student)), problems)
-
-
-def is_visible(path: Path, folder: Path) -> bool:
-    """Whether a path is a file that somebody handed in, and no trace of a program."""
-    parts = path.relative_to(folder).parts
-    return path.is_file() and not any(part.startswith((".", "__MACOSX")) for part in parts)
 
 
 @cache
@@ -129,14 +124,11 @@ class People:
         self.problems: list[str] = []
         self.parents = {folder}  # the folders in which each entry should be somebody's
         self.students: dict[Path, str] = {}
-        people = {path: self.person(path) for path in names}
+        people = {path: found for path in names if (found := self.person(path))}
         ids: dict[tuple, set] = defaultdict(set)
         for path, (place, name, number) in people.items():
-            if place is not None:
-                ids[name, names[path]].add(number or place)
-        for path, (place, name, number) in people.items():
-            if place is None:
-                continue
+            ids[name, names[path]].add(number or place)
+        for path, (_, name, number) in people.items():
             if number and len(ids[name, names[path]]) > 1:
                 self.problems.append(
                     f"{name}, {names[path]}: two of this name, told apart by {number}"
@@ -144,16 +136,14 @@ class People:
                 name = f"{name}_{number}"
             self.students[path] = safe(name)
 
-    def person(self, path: Path) -> tuple[Path | None, str, str]:
-        """The folder or file of a student, and the name and the platform's number in it."""
-        places = [*reversed(path.relative_to(self.folder).parents), path.relative_to(self.folder)]
-        places = [self.folder / place for place in places[1:]]
-        for place in places:
-            name, number = self.read(place)
+    def person(self, path: Path) -> tuple[Path, str, str] | None:
+        """A student's folder or file, the name and the platform's number in it; None: not sure."""
+        places = [p for p in (*reversed(path.parents), path) if self.folder in p.parents]
+        named = [(place, *self.read(place)) for place in places]
+        for place, name, number in named:
             if name and number:
                 return place, name, number
-        for place in places:
-            name, number = self.read(place)
+        for place, name, number in named:
             if place == path:
                 return place, name or place.name, number
             if name and not self.is_shared(place):
@@ -163,7 +153,7 @@ class People:
                         f"{where}: not graded, because it could be {name}'s or that of somebody "
                         f"in {name}; pass the folder that holds the students"
                     )
-                    return None, name, number
+                    return None
                 return place, name, number
             self.parents.add(place)
         raise AssertionError("a path ends in a file")
@@ -201,14 +191,11 @@ class People:
         """Whether files or folders beside each other have several names for one set."""
         for name in set(self.names.values()):
             paths = [path for path, other in self.names.items() if other == name]
-            own = {c for c in children if any(c == path or c in path.parents for path in paths)}
+            own = {c for c in children if any(path.is_relative_to(c) for path in paths)}
             named = {self.read(child)[0] for child in own if self.is_name(child)}
-            files = own & self.names.keys()
-            marked = all(map(self.is_marked, files))
-            is_nobodys = not any(self.is_name(child.parent) for child in own)
-            if len(named) > (1 if marked or is_nobodys else 2) and not self.are_repeated(
-                own - files
-            ):
+            files, homes = own & self.names.keys(), {child.parent for child in own}
+            sure = all(map(self.is_marked, files)) or not any(map(self.is_name, homes))
+            if len(named) > (1 if sure else 2) and not self.are_repeated(own - files):
                 return True
         return False
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 from jupyter_client.manager import AsyncKernelManager
+from make_exercises import name_of, role
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
@@ -98,13 +99,6 @@ class Watch:
         self.spent = 0.0
         self.interrupted = self.killed = False
 
-    async def __aenter__(self) -> Watch:
-        self.task = asyncio.create_task(self.look())
-        return self
-
-    async def __aexit__(self, *_) -> None:
-        self.task.cancel()
-
     async def look(self) -> None:
         """Count seconds until there are too many, and once more after the interrupt."""
         with suppress(OSError, RuntimeError):  # it may end by itself meanwhile
@@ -144,23 +138,19 @@ class Run:
     def __init__(self, notebook: NotebookNode, blocked: dict[str, str], sandbox: Sandbox) -> None:
         """`blocked`: grade_id of a test → why it must not be run."""
         self.notebook, self.sandbox, self.limits = notebook, sandbox, sandbox.limits
-        self.left_out: dict[int, str] = {}  # cell → why it is not run
+        self.left_out: set[int] = set()  # cells that are not run (again)
         self.finished: set[int] = set()
         self.notes: list[str] = []
-        cells = enumerate(notebook.cells)
-        theirs = (i for i, cell in cells if grade_id(cell) or "student" in cell.metadata)
-        self.first_own = next(theirs, 0)  # before it, slowness is not the student's
         self.spent = 0.0
-        sources: dict[str, list[str]] = {"answer": [], "ours": [], "test": []}
-        for cell in notebook.cells:
-            if cell.cell_type == "code" and "student" not in cell.metadata:
-                kind = "test" if is_test(cell) else "answer" if grade_id(cell) else "ours"
-                sources[kind].append(cell.source)
-        names = [grade_id(cell) for cell in notebook.cells if grade_id(cell) and not is_test(cell)]
-        self.roles = roles_of(sources, names)
-        for index, cell in enumerate(notebook.cells):
-            if grade_id(cell) in blocked:
-                self.leave_out(index, blocked[grade_id(cell)])
+        cells = notebook.cells
+        theirs = (i for i, cell in enumerate(cells) if role(cell) or "student" in cell.metadata)
+        self.first_own = next(theirs, 0)  # before it, slowness is not the student's
+        code = [c for c in cells if c.cell_type == "code" and "student" not in c.metadata]
+        answers = [name_of(cell) for cell in cells if role(cell) == "answer"]
+        self.roles = roles_of([(role(cell) or "ours", cell.source) for cell in code], answers)
+        for index, cell in enumerate(cells):
+            if why := blocked.get(name_of(cell)):
+                self.leave_out(index, why)
 
     async def start(self) -> list[str]:
         """Run all cells; returns what was out of the ordinary."""
@@ -194,19 +184,20 @@ class Run:
                 self.stop(index, f"the notebook had used up its {self.limits.total} seconds")
             return True
         allowed = self.limits.seconds if index >= self.first_own else self.limits.total
-        client.written = 0
         most = min(allowed, left)
+        client.written, watch = 0, Watch(client.km, most)
+        watching = asyncio.create_task(watch.look())
         slow = f"it ran longer than {most:.0f} seconds"
         ended = "it ended Python itself (the kernel died)"
         try:
-            async with Watch(client.km, most) as watch:
-                await client.async_execute_cell(cell, index)
+            await client.async_execute_cell(cell, index)
         except DeadKernelError:
             if asyncio.current_task().cancelling():  # nbclient takes Ctrl-C for a dead kernel
                 raise asyncio.CancelledError from None
             why = f"{slow} and could not be interrupted" if watch.killed else ended
             return self.stop(index, why, alive=False)
         finally:
+            watching.cancel()
             self.spent += watch.spent
         if client.quits:
             return self.stop(index, ended, alive=False)
@@ -234,32 +225,34 @@ class Run:
         """Note that a cell was stopped, and leave out what stands between it and the next test."""
         self.note(f"{self.name(index)} was stopped: {why}.")
         self.leave_out(index, f"This cell was stopped: {why}.")
-        if "student" not in self.notebook.cells[index].metadata:
-            for i in range(index + 1, len(self.notebook.cells)):
-                if is_test(self.notebook.cells[i]) or is_test(self.notebook.cells[index]):
-                    break
-                because = "Not run, because a cell of this task, further up, was stopped: "
-                self.leave_out(i, f"{because}{why}.")
+        cell = self.notebook.cells[index]
+        if "student" not in cell.metadata and role(cell) != "test":
+            because = "Not run, because a cell of this task, further up, was stopped: "
+            for behind in range(index + 1, self.next_test(index)):
+                self.leave_out(behind, f"{because}{why}.")
         return alive
 
     def leave_out(self, index: int, why: str) -> None:
         """Do not run a cell (again), and let its output say why."""
-        self.left_out[index] = why
-        cell = self.notebook.cells[index]
-        if cell.cell_type == "code":
-            before = cell.get("outputs", [])
-            cell.outputs = [*before, error_output("Stopped", why)]
+        self.left_out.add(index)
+        if self.notebook.cells[index].cell_type == "code":
+            self.notebook.cells[index].outputs.append(error_output("Stopped", why))
+
+    def next_test(self, index: int) -> int:
+        """The first test behind a cell; the end, if there is none."""
+        behind = range(index + 1, len(self.notebook.cells))
+        tests = (i for i in behind if role(self.notebook.cells[i]) == "test")
+        return next(tests, behind.stop)
 
     def name(self, index: int) -> str:
         """What to call a cell: by the next test behind it, which is that of its task."""
         cell = self.notebook.cells[index]
         if "student" in cell.metadata:
             return "A cell of your own"
-        if grade_id(cell):
-            return f"The cell {grade_id(cell)}"
-        rest = self.notebook.cells[index:]
-        test = next((grade_id(cell) for cell in rest if is_test(cell)), None)
-        return f"A cell above {test}" if test else "A cell at the end"
+        if role(cell):
+            return f"The cell {name_of(cell)}"
+        test = self.notebook.cells[self.next_test(index) :][:1]
+        return f"A cell above {name_of(test[0])}" if test else "A cell at the end"
 
 
 def error_output(name: str, text: str) -> NotebookNode:
@@ -317,14 +310,3 @@ def font_lists() -> list[Path]:
     import matplotlib.font_manager
 
     return list(Path(matplotlib.get_cachedir()).glob("fontlist-*.json"))
-
-
-def grade_id(cell: NotebookNode) -> str | None:
-    """The name that nbgrader has for a cell."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
-
-
-def is_test(cell: NotebookNode) -> bool:
-    """Whether a cell gives points by running."""
-    role = cell.metadata.get("nbgrader", {})
-    return bool(role.get("grade")) and cell.cell_type == "code"

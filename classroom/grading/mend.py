@@ -11,7 +11,6 @@ import builtins
 import hashlib
 import json
 import re
-import symtable
 from collections import defaultdict
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
@@ -21,7 +20,8 @@ from make_exercises import METADATA, TEXT_STUB, name_of, role, without_solutions
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from grading.borrowed import copied, is_stored, used
+from grading.borrowed import copied, used
+from grading.syntax import DEFINITIONS, binds, statements, symbols
 
 MISSING = "Missing: {}."
 VERSIONS = "There were several versions of {}; the last one counts."
@@ -151,19 +151,16 @@ ATTACHED = re.compile(
 )
 
 
-def with_pictures(text: str, pictures: dict, *, apart: bool = False) -> tuple[str, dict]:
+def with_pictures(text: str, pictures: dict) -> tuple[str, dict]:
     """Text and its pictures under names that every reader of Markdown finds.
 
-    Names have spaces and any letters, and several cells may each have an "image.png", which then
-    must be kept apart. A picture that is not there keeps its name, but is no attachment any more:
-    nbconvert would stop.
+    Names have spaces and any letters, and several cells may each have an "image.png". A picture
+    that is not there keeps its name, but is no attachment any more: nbconvert would stop.
     """
     names = {}
     for name, kinds in pictures.items():
         content = hashlib.sha256(repr(kinds).encode("utf-8", "replace")).hexdigest()[:8]
-        new = re.sub("[^a-zA-Z0-9._-]+", "-", name)
-        new = f"{content}-{new}" if apart or new != name else name
-        names[name] = names[unquote(name)] = new
+        names[name] = names[unquote(name)] = content + re.sub("[^a-zA-Z0-9._-]+", "-", f"-{name}")
 
     def replace(match: re.Match) -> str:
         name = match[1] or match[2]
@@ -183,7 +180,8 @@ class _Mending:
 
     def __init__(self, source: NotebookNode, cells: list[Cell]) -> None:
         self.source, self.cells = source, cells
-        self.slots = [cell for cell in without_solutions(source).cells]
+        self.slots = without_solutions(source).cells
+        self.given = [plain(slot.source) for slot in self.slots]
         self.roles = [role(slot) for slot in self.slots]
         self.names = [name_of(slot) for slot in self.slots]
         self.match = {cell: self.slot_of(cell) for cell in cells}
@@ -199,10 +197,15 @@ class _Mending:
 
     def slot_of(self, cell: Cell) -> int | None:
         """The slot that a cell was handed out in, by nbgrader's mark, its text or its id."""
-        marked = [i for i, name in enumerate(self.names) if name in cell.marks]
-        same = [i for i, slot in enumerate(self.slots) if plain(slot.source) == plain(cell.text)]
-        by_id = [i for i, slot in enumerate(self.slots) if slot.id in cell.ids]
+        places = range(len(self.slots))
+        marked = [i for i in places if self.names[i] in cell.marks]
+        same = [i for i in places if self.given[i] == plain(cell.text)]
+        by_id = [i for i in places if self.slots[i].id in cell.ids]
         return next(iter([*marked, *same, *by_id]), None)
+
+    def found(self, slot: int) -> list[Cell]:
+        """The student's cells that were handed out in a slot."""
+        return [cell for cell in self.cells if self.match[cell] == slot]
 
     def choose_answer(self, slot: int) -> None:
         """The last cell that says more than the stub: one that defines it, or else a marked one."""
@@ -210,7 +213,7 @@ class _Mending:
         others = {self.names[i] for i, kind in enumerate(self.roles) if kind == "answer"} - {name}
         pools = (
             [cell for cell in self.cells if name in definitions(cell)],
-            [c for c in self.cells if self.match[c] == slot and not definitions(c) & others],
+            [cell for cell in self.found(slot) if not definitions(cell) & others],
             [cell for cell in self.cells if name in assignments(cell)],
         )
         filled = (pool for pool in pools if not all(self.is_stub(cell, slot) for cell in pool))
@@ -224,16 +227,17 @@ class _Mending:
     def choose_text(self, slot: int) -> None:
         """The last marked cell that is filled in, or else what was written in other places."""
         name = self.names[slot]
-        self.choose(slot, [cell for cell in self.cells if self.match[cell] == slot])
+        self.choose(slot, self.found(slot))
         if slot in self.chosen:
             return
         here, near, far = None, [], []
         for cell in self.cells:
             place = self.match[cell]
             here = here if place is None else place
-            if cell in self.gone or not self.is_new(cell, place):
-                continue
-            is_ours = cell in self.chosen.values() or (place is not None and self.roles[place])
+            kind = "" if place is None else self.roles[place]
+            if cell in self.gone or kind == "text" or not "".join(self.own_lines(cell)).strip():
+                continue  # nothing new, or another written answer
+            is_ours = kind or cell in self.chosen.values()
             beside = place in (None, slot - 1) and here in (slot - 1, slot) and not is_ours
             (near if beside else far).append(cell)
         texts = [c for c in near if is_prose(c)] or near
@@ -243,13 +247,8 @@ class _Mending:
             whole = all(cell.kind == "markdown" and self.match[cell] is None for cell in texts)
             self.gone |= set(texts) if whole and texts[0] in near else set()
             self.noted[FOUND_BELOW if texts[0] in near else FOUND_ELSEWHERE].append(name)
-        elif self.cells and not any(self.match[cell] == slot for cell in self.cells):
+        elif self.cells and not self.found(slot):
             self.noted[MISSING].append(name)
-
-    def is_new(self, cell: Cell, place: int | None) -> bool:
-        """Whether a cell says something that was not handed out, and is no other written answer."""
-        is_text = place is not None and self.roles[place] == "text"
-        return not is_text and any(line.strip() for line in self.own_lines(cell))
 
     def says_much(self, cell: Cell) -> bool:
         """Whether the student's lines in a cell hold a comment or a string of a dozen words."""
@@ -258,7 +257,7 @@ class _Mending:
 
     def own_lines(self, cell: Cell) -> list[str]:
         """The lines that stand in no cell that was handed out."""
-        given = {line for slot in self.slots for line in plain(slot.source)} | {TEXT_STUB}
+        given = {TEXT_STUB}.union(*self.given)
         return [line for line in cell.text.splitlines() if line.rstrip() not in given]
 
     def gathered(self, cells: list[Cell]) -> Cell:
@@ -266,7 +265,7 @@ class _Mending:
         texts, pictures = [], {}
         for cell in cells:
             text = cell.text if self.match[cell] is None else "\n".join(self.own_lines(cell))
-            text, own = with_pictures(text, cell.attachments, apart=True)
+            text, own = with_pictures(text, cell.attachments)
             texts.append(text if cell.kind == "markdown" else fenced(text))
             pictures |= own
         return Cell("markdown", "\n\n".join(texts), attachments=pictures)
@@ -279,21 +278,19 @@ class _Mending:
         self.rivals |= set(filled)
         if filled:
             self.chosen[slot] = filled[-1]
-            versions = len({"\n".join(plain(cell.text)) for cell in filled})
-            if versions > 1:
+            if any(plain(cell.text) != plain(filled[-1].text) for cell in filled):
                 self.noted[VERSIONS].append(name)
 
     def is_stub(self, cell: Cell, slot: int) -> bool:
         """Whether a cell has no line that was not handed out there."""
-        return set(plain(cell.text)) <= set(plain(self.slots[slot].source))
+        return set(plain(cell.text)) <= set(self.given[slot])
 
     def result(self) -> Mended:
         """The notebook: ours, slot by slot, with what the student added."""
-        before, behind = self.additions()
+        behind = self.additions()
         tests = {name_of(cell): cell for cell in self.source.cells if role(cell) == "test"}
         cells = [*behind[-1]]
         for slot, kind in enumerate(self.roles):
-            cells += before[slot]
             if kind in ("answer", "text"):
                 cells.append(self.answer(slot))
             else:
@@ -310,10 +307,10 @@ class _Mending:
         self.look_for_borrowed(mended)
         return mended
 
-    def additions(self) -> tuple[dict[int, list], dict[int, list]]:
-        """Slot → the student's own cells to put before it, and behind it."""
-        before, behind = defaultdict(list), defaultdict(list)
-        graded, here = set(self.chosen.values()), -1
+    def additions(self) -> dict[int, list[NotebookNode]]:
+        """Slot → the student's own cells to put behind it."""
+        behind, here = defaultdict(list), -1
+        graded = set(self.chosen.values())
         for cell in self.cells:
             slot = self.match[cell]
             here = here if slot is None else slot
@@ -322,21 +319,20 @@ class _Mending:
             if cell in self.rivals:
                 behind[here].append(quoted(cell))
             elif slot is None:
-                if cell not in self.gone:
-                    behind[here].append(added(cell))
+                behind[here] += [] if cell in self.gone else [added(cell)]
             elif self.is_stub(cell, slot) or self.is_handed_out(cell, slot):
                 continue
             elif not self.roles[slot]:  # changed by the student: ours still comes after it
-                before[slot].append(added(cell))
+                behind[slot - 1].append(added(cell))
             elif self.roles[slot] == "answer":  # marked as one, but another cell defines it
                 later = self.chosen[slot] in self.cells[: self.cells.index(cell)]
-                (behind if later else before)[slot].append(added(cell))
-        return before, behind
+                behind[slot if later else slot - 1].append(added(cell))
+        return behind
 
     def is_handed_out(self, cell: Cell, slot: int) -> bool:
         """Whether a cell is as we gave it; a teacher who tries this out may hand in the source."""
         ours = [self.slots[slot], *(c for c in self.source.cells if c.id == self.slots[slot].id)]
-        return plain(cell.text) in [plain(cell.source) for cell in ours]
+        return plain(cell.text) in [plain(our.source) for our in ours]
 
     def answer(self, slot: int) -> NotebookNode:
         """The cell that is graded, with our mark; a cell with several answers stands only once."""
@@ -353,34 +349,31 @@ class _Mending:
 
     def compare_tests(self) -> None:
         """Note tests that were changed or are missing; ours are run in any case."""
-        tests = [slot for slot, kind in enumerate(self.roles) if kind == "test"]
-        there = {slot: [c for c in self.cells if self.match[c] == slot] for slot in tests}
-        for slot, cells in there.items():
-            if self.cells and not cells:
+        for slot in (slot for slot, kind in enumerate(self.roles) if kind == "test"):
+            if self.cells and not self.found(slot):
                 self.noted[TEST_MISSING].append(self.names[slot])
-            elif any(not self.is_handed_out(cell, slot) for cell in cells):
+            elif not all(self.is_handed_out(cell, slot) for cell in self.found(slot)):
                 self.noted[TEST_CHANGED].append(self.names[slot])
 
     def look_for_hidden(self, cells: list[NotebookNode]) -> None:
         """Note names of Python and of the set-up that a student's own cells use for values."""
         given = {"torch", "icnn", "nn", "np", "plt"} | set(dir(builtins))
         own = [cell.source for cell in cells if cell.metadata.get("student") == "added"]
-        self.noted[HIDDEN] = sorted(given & set().union(*map(bound, own)))
+        names = [name for text in own for name in symbols(text)]
+        new = {name.get_name() for name in names if name.is_assigned() and not name.is_imported()}
+        self.noted[HIDDEN] = sorted(given & new)
 
     def look_for_borrowed(self, mended: Mended) -> None:
         """Keep answers that are icnn's own from being run as the student's."""
-        code = [cell for cell in self.cells if cell.kind == "code"]
+        code = [cell.text for cell in self.cells if cell.kind == "code"]
         for slot, cell in self.chosen.items():
             name = self.names[slot]
             if self.roles[slot] != "answer":
                 continue
-            if own := used(name, cell.text, [other.text for other in code]):
-                why = (
-                    f"{name} hands in icnn's own {own}. It is right, but it is not yours: 0 points"
-                )
-                mended.notes.append(f"{why}.")
-                test = next(i for i in range(slot, len(self.roles)) if self.roles[i] == "test")
-                mended.blocked[self.names[test]] = f"{why}."
+            if own := used(name, cell.text, code):
+                why = f"{name} hands in icnn's own {own}. It is right, but it is not yours: "
+                mended.notes.append(f"{why}0 points.")
+                mended.blocked[self.names[self.roles.index("test", slot)]] = f"{why}0 points."
             elif own := copied(name, cell.text):
                 mended.suspicions.append(f"{name} is, but for names, the code of icnn's {own}")
 
@@ -390,34 +383,22 @@ def plain(text: str) -> list[str]:
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
-def statements(cell: Cell) -> list[ast.stmt]:
-    """The top level of a cell; magics and lines that IPython understands are left out."""
-    if cell.kind != "code":
-        return []
-    try:
-        return ast.parse(re.sub(r"(?m)^\s*[%!?].*$", "", cell.text)).body
-    except (SyntaxError, ValueError, RecursionError):
-        return []
-
-
 def definitions(cell: Cell) -> set[str]:
     """The functions and classes that a cell defines; by their first lines if it is no Python."""
-    if body := statements(cell):
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        return {statement.name for statement in body if isinstance(statement, kinds)}
+    if body := parts_of(cell):
+        return set().union(*(binds(part) for part in body if isinstance(part, DEFINITIONS)))
     text = cell.text if cell.kind == "code" else ""
     return set(re.findall(r"^(?:def|class) (\w+)", text, re.M))
 
 
 def assignments(cell: Cell) -> set[str]:
     """The names that a cell binds otherwise: `f = …` and `from … import f`."""
-    found: set[str] = set()
-    for statement in statements(cell):
-        if isinstance(statement, (ast.Import, ast.ImportFrom)):
-            found |= {alias.asname or alias.name for alias in statement.names}
-        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            found |= {node.id for node in ast.walk(statement) if is_stored(node)}
-    return found
+    return set().union(*(binds(p) for p in parts_of(cell) if not isinstance(p, DEFINITIONS)))
+
+
+def parts_of(cell: Cell) -> list[ast.stmt]:
+    """The statements of a cell of code."""
+    return statements(cell.text) if cell.kind == "code" else []
 
 
 def added(cell: Cell) -> NotebookNode:
@@ -452,14 +433,5 @@ def is_prose(cell: Cell) -> bool:
     """Whether a cell does nothing: text, comments, strings, or words that are no Python."""
     return all(
         isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
-        for part in statements(cell)
+        for part in parts_of(cell)
     )
-
-
-def bound(code: str) -> set[str]:
-    """The names that a cell gives a value, other than by an import."""
-    try:
-        names = symtable.symtable(code, "cell", "exec").get_symbols()
-    except (SyntaxError, ValueError, RecursionError):
-        return set()
-    return {name.get_name() for name in names if name.is_assigned() and not name.is_imported()}

@@ -11,18 +11,20 @@ import builtins
 import hashlib
 import json
 import os
-import symtable
 import warnings
 from contextlib import ExitStack
 from types import ModuleType
 
+from grading.syntax import symbols
+
 ROLES = "GRADING_ROLES"  # environment variable: JSON, see `roles_of`
 
 
-def roles_of(sources: dict[str, list[str]], answers: list[str]) -> dict[str, str]:
-    """What the kernel must know: role → sources of its cells, and the functions asked for."""
-    cells = {digest(text): role for role, texts in sources.items() for text in texts}
-    return {ROLES: json.dumps({"cells": cells, "answers": answers})}
+def roles_of(cells: list[tuple[str, str]], answers: list[str]) -> dict[str, str]:
+    """What the kernel must know: (role, source) of cells that are not the student's, functions."""
+    # The role of cells of one source is the last in this order: answer, ours, test.
+    roles = {digest(source): role for role, source in sorted(cells)}
+    return {ROLES: json.dumps({"cells": roles, "answers": answers})}
 
 
 def digest(source: str) -> str:
@@ -52,7 +54,7 @@ class Names:
         """Remember what there is, or bring a test into its own namespace."""
         self.role = self.cells.get(digest(info.raw_cell), "")
         if self.role == "test":
-            self.stack.callback(restore, self.shell.user_ns, self.put_right(self.shell.user_ns))
+            self.stack.callback(self.shell.user_ns.update, self.put_right(self.shell.user_ns))
             self.stack.callback(self.use, self.shell.user_module)
             self.usual_settings()
             answers = {name: self.shell.user_ns.get(name) for name in self.answers}
@@ -67,7 +69,8 @@ class Names:
         if self.role == "answer":
             new = [name for name in self.answers if now.get(name) is not self.then.get(name)]
         else:  # also what is the same as before: the student may have imported it as well
-            new = bound(self.source) if self.role else ()
+            names = symbols(self.source) if self.role else []
+            new = [name.get_name() for name in names if name.is_assigned() or name.is_imported()]
         made = {name: now[name] for name in new if name in now}
         self.stack.close()
         self.ours.update(made)
@@ -81,10 +84,12 @@ class Names:
     def put_right(self, names: dict) -> dict:
         """Take away what hides a built-in function or a module of ours; returns it."""
         modules = {k: v for k, v in self.ours.items() if isinstance(v, ModuleType)}
-        hidden = {k: v for k, v in names.items() if k in modules and v is not modules[k]}
-        for name, value in names.items():
-            if callable(getattr(builtins, name, None)) and not callable(value):
-                hidden[name] = value
+        hidden = {
+            name: value
+            for name, value in names.items()
+            if (name in modules and value is not modules[name])
+            or (callable(getattr(builtins, name, None)) and not callable(value))
+        }
         for name in hidden:
             del names[name]
         names.update(modules)
@@ -99,14 +104,3 @@ class Names:
         self.stack.enter_context(torch.enable_grad())
         self.stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(torch.float32)
-
-
-def bound(source: str) -> list[str]:
-    """The names that one of our cells gives a value."""
-    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
-    return [name.get_name() for name in symbols if name.is_assigned() or name.is_imported()]
-
-
-def restore(names: dict, hidden: dict) -> None:
-    """Put the student's own values back."""
-    names.update(hidden)

@@ -68,7 +68,7 @@ def template():
 def shown(cell: NotebookNode) -> dict:
     """What the template needs of a cell; one that cannot be set is shown as it was written."""
     mark, trouble = cell.metadata.get("nbgrader", {}), ""
-    result = {"kind": cell.cell_type, "mark": mark, "outputs": []}
+    result = {"mark": mark, "outputs": []}
     try:
         if cell.cell_type == "code":
             result["source"] = Markup(Highlight2HTML(pygments_lexer="python3")(cell.source))
@@ -88,7 +88,7 @@ def shown_output(output: NotebookNode) -> Markup:
         return Markup(f"<pre>{ansi2html(output.text)}</pre>")
     if output.output_type == "error":
         return Markup(f'<pre class="error">{ansi2html(chr(10).join(output.traceback))}</pre>')
-    data = {kind: text(value) for kind, value in output.data.items()}
+    data = {kind: str(value) for kind, value in output.data.items()}
     for kind in PICTURES:
         if kind in data:
             alt = output.metadata.get("alt") or data.get("text/plain", "")
@@ -99,11 +99,6 @@ def shown_output(output: NotebookNode) -> Markup:
         if kind in data:
             return markdown(data[kind])
     return Markup(f"<pre>{ansi2html(data.get('text/plain', ''))}</pre>")
-
-
-def text(value: object) -> str:
-    """A value of a notebook that may be a list of lines."""
-    return "".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def address(kind: str, value: str) -> str:
@@ -196,4 +191,4 @@ def found(source: str, attachments: dict) -> str:
         return source if source.startswith("data:") else unquote(source)
     name = unquote(source).removeprefix("attachment:")
     kinds = attachments.get(name, {})
-    return next((address(kind, text(value)) for kind, value in kinds.items()), name)
+    return next((address(kind, value) for kind, value in kinds.items()), name)

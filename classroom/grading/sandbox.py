@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -35,19 +35,13 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use.
+    """What one submission may use; each is an option of `make grade`."""
 
-    Attributes:
-        seconds: for one cell, computing or asleep.
-        total: seconds for all cells together.
-        memory: bytes that one process may allocate.
-        output: characters that one cell may print; pictures may have ten times as many.
-    """
-
-    seconds: int = 60
-    total: int = 300
-    memory: int = 2 * 10**9
-    output: int = 100_000
+    seconds: int = field(default=60, metadata={"help": "for one cell"})  # computing or asleep
+    total: int = field(default=300, metadata={"help": "seconds for one notebook"})
+    memory: int = field(default=2 * 10**9, metadata={"help": "bytes that one process may allocate"})
+    # Pictures may have ten times as many.
+    output: int = field(default=100_000, metadata={"help": "characters that one cell may print"})
 
 
 @dataclass(frozen=True)
