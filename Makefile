@@ -68,10 +68,10 @@ recording: environment ## record the training that lesson 5 replays again
 	$(VENV_PYTHON) tools/make_recording.py
 
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
-	$(VENV_PYTHON) tools/make_ablations.py $(ARGS)
+	$(VENV_PYTHON) tools/make_tables.py ablations
 
 rethink: environment ## run the experiments of lesson 10 again (goes on where it was interrupted)
-	$(VENV_PYTHON) tools/make_rethink.py
+	$(VENV_PYTHON) tools/make_tables.py rethink
 
 exercises: environment ## make the students' exercises from the sources (ARGS=--check: only compare)
 	$(VENV_PYTHON) classroom/make_exercises.py $(ARGS)

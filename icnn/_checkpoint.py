@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from icnn._device import generators
+from icnn._files import replacing
 from icnn.layer import InterpretableLayer
 
 
@@ -38,7 +39,6 @@ class Checkpoint:
         if self.path is None:
             return
         if not Path(self.path).exists():
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             return self.save()
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
@@ -65,7 +65,6 @@ class Checkpoint:
         """Write the file, or leave the old one whole."""
         if self.path is None:
             return
-        new = Path(f"{self.path}.new")
         state = {
             "settings": {name: str(value) for name, value in self.settings.items()},
             "parts": [part.state_dict() for part in self._parts],
@@ -73,8 +72,8 @@ class Checkpoint:
             "memory": [layer._earlier for layer in self._layers],
             "history": vars(self.history),
         }
-        torch.save(state, new)
-        new.replace(self.path)
+        with replacing(self.path) as new:
+            torch.save(state, new)
 
     @property
     def _parts(self) -> list:

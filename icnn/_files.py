@@ -1,9 +1,11 @@
-"""Shipped files are read whole and checked against their checksum before anything uses them."""
+"""Files that are whole: shipped ones are checked before they are used, others replaced at once."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -36,6 +38,15 @@ def write_checksums(folder: Path) -> None:
     files = sorted(p for p in folder.iterdir() if p.is_file() and p.name != CHECKSUMS)
     lines = [f"{_sha256(p.read_bytes())}  {p.name}\n" for p in files]
     (folder / CHECKSUMS).write_text("".join(lines))
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A path to write to; what was written whole takes the place of the file, in a folder made."""
+    new = Path(f"{path}.new")
+    new.parent.mkdir(parents=True, exist_ok=True)
+    yield new
+    new.replace(path)
 
 
 def _sha256(content: bytes) -> str:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from icnn._check_args import MODULE, Value, checked
+from icnn._files import replacing
 from icnn.data import PartDataset
 from icnn.train import predict
 
@@ -123,9 +124,8 @@ def _read(journal: Path) -> dict[str, str]:
 
 
 def _write(journal: Path, sums: dict[str, str]) -> None:
-    new = journal.with_suffix(".new")
-    new.write_text(json.dumps(sums))
-    new.replace(journal)
+    with replacing(journal) as new:
+        new.write_text(json.dumps(sums))
 
 
 def _key(backbone: nn.Module, dataset: PartDataset) -> str:

@@ -6,25 +6,21 @@ Run through `make checkpoints`. Writes data/checkpoints: weights, histories, che
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
 import platform
 from dataclasses import asdict
-
-os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")  # one process a core beats threads
 
 import torch
 
 import icnn
 from icnn._files import write_checksums
 from icnn.course.checkpoints import FOLDER, SEEDS, checkpoint_path
+from icnn.experiments.table import workers
 from icnn.network import VARIANTS
 
 
 def train(task: tuple[str, int]) -> tuple[str, int, dict]:
     """Train and save one network; its history, with the seconds rounded."""
     variant, seed = task
-    torch.set_num_threads(1)
     model = icnn.small_cnn(variant, seed=seed)
     data = icnn.data.creatures("train"), icnn.data.creatures("validation")
     history = icnn.fit(model, *data, epochs=icnn.train.EPOCHS, seed=seed, progress=False)
@@ -36,7 +32,7 @@ def train(task: tuple[str, int]) -> tuple[str, int, dict]:
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     tasks = [(variant, seed) for seed in SEEDS for variant in VARIANTS]
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+    with workers() as pool:
         results = pool.map(train, tasks, chunksize=1)
     runs: dict[str, list[dict]] = {variant: [] for variant in VARIANTS}
     for variant, seed, history in sorted(results, key=lambda result: result[1]):

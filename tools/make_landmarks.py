@@ -6,12 +6,12 @@ Only coordinates, no picture: `python tools/make_landmarks.py FOLDER`, with the 
 
 from __future__ import annotations
 
-import csv
 import sys
 
 from icnn._files import DATA, write_checksums
 from icnn.data import AnimalParts
 from icnn.data.crops import CROP
+from icnn.experiments.table import write_rows
 
 FOLDER = DATA / "paper"
 
@@ -21,8 +21,7 @@ def main(root: str) -> None:
     rows = [("category", *(f"{part} {axis}" for part in data.parts for axis in ("row", "column")))]
     for label, points in zip(data.labels.tolist(), data.landmarks.flatten(1).tolist(), strict=True):
         rows.append((data.categories[label], *("" if p != p else f"{p:.1f}" for p in points)))
-    with (FOLDER / "landmarks.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    write_rows(FOLDER / "landmarks.csv", rows)
     write_checksums(FOLDER)
 
 

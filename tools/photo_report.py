@@ -24,6 +24,7 @@ import torch
 import icnn
 from icnn.course import show
 from icnn.experiments import photos
+from icnn.experiments.table import write_rows
 
 FILTERS, IMAGES = 3, 6
 KEY = ("protocol", "category", "variant", "seed")
@@ -67,8 +68,7 @@ def write_intervals(folder: Path) -> None:
         groups = {title: some for title, some in of.items() if some and set(some) <= set(singles)}
         for title, animals in ({name: [name] for name in names} | groups).items():
             rows += _compare(table, drawn, protocol, title, animals)
-    with (folder / "intervals.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    write_rows(folder / "intervals.csv", rows)
 
 
 def _drawn(folder: Path, row: dict[str, str]) -> dict[str, np.ndarray]:

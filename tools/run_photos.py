@@ -10,16 +10,13 @@ report.html with pictures.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
-import multiprocessing
 import os
 import time
+from collections.abc import Iterator
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
-
-os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")  # one process a core beats threads
 
 import numpy as np
 import torch
@@ -30,6 +27,7 @@ import icnn
 from icnn.data import AnimalParts, PartDataset
 from icnn.data.animal_parts import OTHER, PARTS
 from icnn.experiments import photos
+from icnn.experiments.table import fill, workers
 
 MOST = 300  # pictures of a category, the first ones
 ONE_CUT = "_blocks.10"  # EfficientNet-Lite0's last stage with a unit for each 16 pixels
@@ -54,7 +52,7 @@ PROTOCOLS = {
     "end to end, paper's surgery": Protocol(("plain", "interpretable"), way="surgery"),
 }
 WATCHED = ("accuracy", "validation accuracy", "validation tracking")
-HEADER = (*KEY, *WATCHED, "scrambled", *photos.MEASURES, "seconds")
+COLUMNS = (*WATCHED, "scrambled", *photos.MEASURES, "seconds")
 
 
 def arguments() -> argparse.Namespace:
@@ -134,13 +132,14 @@ def prepared(path: Path) -> dict[str, PartDataset]:
 
 
 def tasks(options: argparse.Namespace) -> list[tuple]:
-    """Every (protocol, category, variant, seed), seed by seed."""
+    """Every (protocol, category, variant, seed)."""
     together = f"{len(options.categories)} at once"
     return [
         (name, category, variant, seed)
-        for seed, name in itertools.product(range(options.seeds), options.protocols)
+        for name in options.protocols
         for category in ([together] if PROTOCOLS[name].at_once else options.categories)
         for variant in PROTOCOLS[name].variants
+        for seed in range(options.seeds)
         if variant in options.variants
     ]
 
@@ -153,9 +152,8 @@ def split(names, protocol: str, seed: int, part: str, kind: str, options) -> Par
     return photos.combine(groups, names)
 
 
-def run(task: tuple[str, str, str, int], options: argparse.Namespace) -> list:
+def run(name: str, category: str, variant: str, seed: int, *, options) -> Iterator[list]:
     """Train one network, or fit one baseline, and measure it: a row of the table."""
-    name, category, variant, seed = task
     protocol = PROTOCOLS[name]
     names = options.categories if protocol.at_once else [category, OTHER]
     start = time.perf_counter()
@@ -166,7 +164,7 @@ def run(task: tuple[str, str, str, int], options: argparse.Namespace) -> list:
         of = {part: halved(data) for part, data in of.items()}
     size = options.image_size // (1 + (protocol.way == "surgery"))
     tested = of["all" if protocol.everywhere else "test"]
-    row, extra = dict.fromkeys(HEADER, ""), {}
+    row, extra = dict.fromkeys(COLUMNS, ""), {}
     if variant in photos.BASELINES:
         train = of["train"].subset(of["train"].labels == 0)
         moved = (data.floats().to(options.device) for data in (train, tested))
@@ -188,10 +186,9 @@ def run(task: tuple[str, str, str, int], options: argparse.Namespace) -> list:
         extra = {"hits": icnn.predict(model, of["test"].floats()).argmax(1) == of["test"].labels}
     places, peaks = photos.measure_places(maps, tested, size)
     extra["resampled"] = photos.resampled(peaks, size, seed=seed)
-    store(options.out / "peaks", task, {**peaks, **extra})
-    row |= dict(zip(KEY, task, strict=True)) | places
-    row["seconds"] = round(time.perf_counter() - start, 1)
-    return [f"{row[c]:.4f}" if isinstance(row[c], float) else row[c] for c in HEADER]
+    store(options.out / "peaks", (name, category, variant, seed), {**peaks, **extra})
+    row |= places | {"seconds": round(time.perf_counter() - start, 1)}
+    yield [row[column] for column in COLUMNS]
 
 
 def train_one(train, validation, variant: str, protocol: Protocol, seed: int, options):
@@ -236,22 +233,21 @@ def store(folder: Path, task: tuple, peaks: dict[str, torch.Tensor]) -> None:
     np.savez_compressed(folder / ("_".join(map(str, task)).replace(" ", "-") + ".npz"), **arrays)
 
 
-def ceiling(task: tuple[str, str, int, int], options: argparse.Namespace) -> list | None:
-    """How well a taught detector of so many layers tracks a part of an animal: a row."""
-    name, part, layers, seed = task
+def ceiling(name: str, part: str, layers: int, seed: int, *, options) -> Iterator[list]:
+    """How well a taught detector of so many layers tracks a part of an animal: a row, or none."""
     number = PARTS.index(part)
     train, mirrored, test = (
         split([name], "single", seed, which, kind, options)
         for which, kind in (("train", "features"), ("train", "mirrored"), ("test", "features"))
     )
     if min(int(d.landmarks[:, number, 0].isfinite().sum()) for d in (train, test)) < 2:
-        return None
+        return
     train = train.joined(mirrored)
-    moved = train._with(images=train.images.to(options.device))
-    found = photos.supervised_tracking(
-        moved, test, number, options.image_size, seed=seed, layers=layers
+    moved, how = (
+        train._with(images=train.images.to(options.device)),
+        {"seed": seed, "layers": layers},
     )
-    return [name, part, layers, seed, f"{found:.4f}"]
+    yield [photos.supervised_tracking(moved, test, number, options.image_size, **how)]
 
 
 def main() -> None:
@@ -259,30 +255,18 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.categories is None:
         options.categories = list(AnimalParts(options.root, split="all", size=8).categories)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(options.processes, torch.set_num_threads, (1,)) as pool:
+    with workers(options.processes) as pool:
         pool.map(partial(prepare, options=options), [*options.categories, OTHER], chunksize=1)
-        fill("results.csv", HEADER, tasks(options), run, pool, options)
+        work = partial(run, options=options)
+        fill(options.out / "results.csv", (*KEY, *COLUMNS), tasks(options), work, pool)
         if "single" in options.protocols:
             header = ("category", "part", "layers", "seed", "tracking")
-            taught = itertools.product(options.categories, PARTS, (1, 2), range(options.seeds))
-            fill("ceiling.csv", header, list(taught), ceiling, pool, options)
+            taught = [*itertools.product(options.categories, PARTS, (1, 2), range(options.seeds))]
+            work = partial(ceiling, options=options)
+            fill(options.out / "ceiling.csv", header, taught, work, pool)
     write_intervals(options.out)
     shown = pictures(options) if "single" in options.protocols else {}
     print(write_report(options.out, shown))
-
-
-def fill(name: str, header: tuple, wanted: list[tuple], work, pool, options) -> None:
-    """Write the rows of a table that are not there yet, each as soon as it is known."""
-    table = options.out / name
-    if not table.exists():
-        write_rows(table, [header])
-    with table.open(newline="", encoding="utf-8") as file:
-        done = {tuple(row[:4]) for row in csv.reader(file)}
-    left = [task for task in wanted if tuple(map(str, task)) not in done]
-    for row in filter(None, pool.imap_unordered(partial(work, options=options), left)):
-        write_rows(table, [row])
-        print(*row, flush=True)
 
 
 def pictures(options: argparse.Namespace) -> dict[str, str]:
@@ -298,11 +282,6 @@ def pictures(options: argparse.Namespace) -> dict[str, str]:
             rule = photos.random_split(min(len(data), MOST), PROTOCOLS["single"].shares, 0)
             found[f"{name}, {variant}"] = picture(head, test, data.images[rule["test"]])
     return found
-
-
-def write_rows(table: Path, rows: list) -> None:
-    with table.open("a", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
 
 
 if __name__ == "__main__":

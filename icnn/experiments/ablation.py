@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from icnn.data import PartDataset
 from icnn.information import fitness
 from icnn.layer import InterpretableLayer
 from icnn.loss import paper_gradient
-from icnn.network import CHANNELS, SIDE, SmallCNN, small_cnn
+from icnn.network import CHANNELS, SIDE, MeanClassifier, SmallCNN, conv_block, small_cnn
 from icnn.templates import l1_distances, mask_at, part_templates, template_prior
 
 TINTS = torch.tensor([[230, 60, 60], [60, 200, 80], [70, 110, 235], [225, 205, 60], [190, 80, 210]])
@@ -114,62 +116,87 @@ class OutsideLayer(InterpretableLayer):
         return self.weight * (x * outside / self.scale[:, None, None]).mean()
 
 
+class Recipe(NamedTuple):
+    """How many training images, and how many epochs."""
+
+    images: int
+    epochs: int
+
+
+FULL, SHORT = Recipe(5000, 8), Recipe(2500, 6)  # lesson 5's and lesson 8's
+
+
 @dataclass(frozen=True)
 class Configuration:
-    """One row of the table: what it is compared with, and how it is built."""
+    """One network to train: what it is compared with, and what is special about it."""
 
     group: str
-    layer: Callable[..., nn.Module] = InterpretableLayer
-    options: dict | None = None  # of the layer; None: no layer
-    head: str = "mean"
+    layer: Callable[..., nn.Module] | None = InterpretableLayer
+    head: type[nn.Linear] = MeanClassifier
+    filters: int = CHANNELS
     early: bool = False  # the layer behind the third conv layer, not the fifth
     tinted: bool = False  # trained with backgrounds whose colour goes with the category
+    recipe: Recipe = SHORT
 
 
+def layer(**options: float) -> Callable[..., nn.Module]:
+    """An `InterpretableLayer` with other options than its defaults."""
+    return partial(InterpretableLayer, **options)
+
+
+MASK_ONLY, LOSS_ONLY = layer(weight=0.0), layer(mask=False)
 CONFIGURATIONS: dict[str, Configuration] = {
-    "plain": Configuration("parts"),
-    "mask only": Configuration("parts", options={"weight": 0.0}),
-    "loss only": Configuration("parts", options={"mask": False}),
-    "mask + loss": Configuration("parts", options={}),
-    "max: plain": Configuration("max head", head="max"),
-    "max: mask only": Configuration("max head", options={"weight": 0.0}, head="max"),
-    "max: loss only": Configuration("max head", options={"mask": False}, head="max"),
-    "max: mask + loss": Configuration("max head", options={}, head="max"),
-    "early layer": Configuration("place of the layer", options={}, early=True),
-    "mask at the best template": Configuration("mask", BestTemplateLayer, {}),
-    "mask at the mean position": Configuration("mask", MeanPositionLayer, {}),
-    "two masks": Configuration("mask", TwoPeaksLayer, {}),
-    "equation 4": Configuration("gradient", PaperGradientLayer, {}),
-    "penalty outside the mask": Configuration("gradient", OutsideLayer, {"weight": 1.0}),
-    "λ = 0.5": Configuration("weight", options={"weight": 0.5}),
-    "λ = 5": Configuration("weight", options={"weight": 5.0}),
-    "κ = 0.2": Configuration("sharpness", options={"sharpness": 0.2}),
-    "κ = 10": Configuration("sharpness", options={"sharpness": 10.0}),
-    "β = 2": Configuration("beta", options={"beta": 2.0}),
-    "β = 8": Configuration("beta", options={"beta": 8.0}),
-    "category term, λ = 0.1": Configuration("category", options={"category_weight": 0.1}),
-    "tinted: plain": Configuration("shortcut", tinted=True),
-    "tinted: mask only": Configuration("shortcut", options={"weight": 0.0}, tinted=True),
-    "tinted: mask + loss": Configuration("shortcut", options={}, tinted=True),
+    "plain": Configuration("parts", None),
+    "mask only": Configuration("parts", MASK_ONLY),
+    "loss only": Configuration("parts", LOSS_ONLY),
+    "mask + loss": Configuration("parts"),
+    "max: plain": Configuration("max head", None, MaxClassifier),
+    "max: mask only": Configuration("max head", MASK_ONLY, MaxClassifier),
+    "max: loss only": Configuration("max head", LOSS_ONLY, MaxClassifier),
+    "max: mask + loss": Configuration("max head", head=MaxClassifier),
+    "early layer": Configuration("place of the layer", early=True),
+    "mask at the best template": Configuration("mask", BestTemplateLayer),
+    "mask at the mean position": Configuration("mask", MeanPositionLayer),
+    "two masks": Configuration("mask", TwoPeaksLayer),
+    "equation 4": Configuration("gradient", PaperGradientLayer),
+    "penalty outside the mask": Configuration("gradient", partial(OutsideLayer, weight=1.0)),
+    "λ = 0.5": Configuration("weight", layer(weight=0.5)),
+    "λ = 5": Configuration("weight", layer(weight=5.0)),
+    "κ = 0.2": Configuration("sharpness", layer(sharpness=0.2)),
+    "κ = 10": Configuration("sharpness", layer(sharpness=10.0)),
+    "β = 2": Configuration("beta", layer(beta=2.0)),
+    "β = 8": Configuration("beta", layer(beta=8.0)),
+    "category term, λ = 0.1": Configuration("category", layer(category_weight=0.1)),
+    "tinted: plain": Configuration("shortcut", None, tinted=True),
+    "tinted: mask only": Configuration("shortcut", MASK_ONLY, tinted=True),
+    "tinted: mask + loss": Configuration("shortcut", tinted=True),
 }
 
 
-def build(name: str, *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
-    """A network of lesson 8, not trained; the same seed gives the same convolutions everywhere.
+def build(
+    name: str,
+    *,
+    n_categories: int = 5,
+    seed: int = 0,
+    among: Mapping[str, Configuration] = CONFIGURATIONS,
+) -> SmallCNN:
+    """A network of a lesson, not trained; the same seed gives the same first convolutions.
 
     Raises:
         ValueError: an unknown name.
     """
-    if name not in CONFIGURATIONS:
-        raise ValueError(f"name must be one of {', '.join(CONFIGURATIONS)}, got {name!r}")
-    chosen = CONFIGURATIONS[name]
+    if name not in among:
+        raise ValueError(f"name must be one of {', '.join(among)}, got {name!r}")
+    chosen = among[name]
     model = small_cnn("plain", n_categories=n_categories, seed=seed)
-    if chosen.options is not None:
-        options = {"n_categories": n_categories, **chosen.options}
-        model.head.layer = chosen.layer(CHANNELS, SIDE, **options)
-    if chosen.head == "max":
-        with seeded(seed):
-            model.head.classifier = MaxClassifier(CHANNELS, n_categories)
+    with seeded(seed):
+        if chosen.filters != CHANNELS:
+            last = conv_block(CHANNELS, chosen.filters, 3)
+            model.backbone = nn.Sequential(*model.backbone[: -len(last)], *last)
+        if (chosen.filters, chosen.head) != (CHANNELS, MeanClassifier):
+            model.head.classifier = chosen.head(chosen.filters, n_categories)
+        if chosen.layer is not None:
+            model.head.layer = chosen.layer(chosen.filters, SIDE, n_categories=n_categories)
     if chosen.early:
         model.backbone, later = model.backbone[:9], model.backbone[9:]
         model.head.classifier = nn.Sequential(later, model.head.classifier)

@@ -14,21 +14,9 @@ from icnn.network import SmallCNN
 
 TRACKED = 0.5  # from this part tracking on a filter counts as a detector of the part
 
-
 MEASURES = (
-    "accuracy",
-    "live filters",
-    "tracking",
-    "instability",
-    "selectivity",
-    "mass in mask",
-    "peak spread",
-    "detectors",
-    "pairs",
-    "doubles",
-    "parts",
-    "twin",
-    "categories",
+    *("accuracy", "live filters", "tracking", "instability", "selectivity", "mass in mask"),
+    *("peak spread", "detectors", "pairs", "doubles", "parts", "twin", "categories"),
 )
 
 
@@ -46,7 +34,7 @@ def measure(model: SmallCNN, data: PartDataset) -> dict[str, float]:
     maps = icnn.predict(model.maps, data.floats())
     live = icnn.live_filters(maps)
     result = {"accuracy": icnn.accuracy(model, data), "live filters": int(live.sum())}
-    if live.sum() < 2:
+    if not live.any():
         return result | dict.fromkeys(MEASURES[2:], float("nan"))
     maps = maps[:, live]
     points, scores = peak_points(model, maps)
@@ -78,6 +66,6 @@ def peak_points(model: SmallCNN, maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def twin_correlation(maps: Tensor) -> Tensor:
-    """For each filter the highest correlation of its maps with another's: (C,)."""
-    together = torch.corrcoef(maps.transpose(0, 1).flatten(1))
+    """The highest correlation of each filter's maps with another's: (C,); −1 for a lone one."""
+    together = torch.atleast_2d(torch.corrcoef(maps.transpose(0, 1).flatten(1)))
     return together.fill_diagonal_(-1).amax(1)

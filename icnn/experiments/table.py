@@ -1,0 +1,63 @@
+"""A table of results that fills up row by row, and goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from multiprocessing.pool import Pool
+from pathlib import Path
+
+from icnn._files import replacing
+
+
+def workers(processes: int | None = None) -> Pool:
+    """So many processes, or one for each core, of one thread each: that beats threads."""
+    os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")  # read where torch is imported
+    return multiprocessing.get_context("spawn").Pool(processes)
+
+
+def fill(
+    path: Path,
+    header: Sequence[str],
+    tasks: Sequence[tuple],
+    work: Callable[..., Iterable[Sequence]],
+    pool: Pool,
+) -> None:
+    """Do the tasks that a table has no row of; their rows are written as soon as they are known.
+
+    Args:
+        path: a CSV file, or where to make it.
+        header: its columns; the first ones name the task.
+        tasks: in the order of their rows.
+        work: a task's names → the rest of its rows; floats get four digits.
+        pool: `workers`.
+    """
+    order, rows = {tuple(map(str, task)): task for task in tasks}, {}
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in list(csv.reader(file))[1:]:
+                rows.setdefault(tuple(row[: len(tasks[0])]), []).append(row)
+    left = [task for names, task in order.items() if names not in rows]
+    for task, found in pool.imap_unordered(partial(_do, work), left):
+        rows[tuple(map(str, task))] = [[*task, *map(_rounded, row)] for row in found]
+        others = [names for names in rows if names not in order]
+        done = [row for names in (*others, *order) for row in rows.get(names, [])]
+        write_rows(path, [header, *done])
+        print(path.name, *task, flush=True)
+
+
+def write_rows(path: Path, rows: Iterable[Sequence]) -> None:
+    """Write a CSV file, or leave the old one whole."""
+    with replacing(path) as new, new.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _do(work: Callable[..., Iterable[Sequence]], task: tuple) -> tuple[tuple, list[Sequence]]:
+    return task, list(work(*task))
+
+
+def _rounded(value: object) -> object:
+    return f"{value:.4f}" if isinstance(value, float) else value

@@ -1,0 +1,211 @@
+"""Run the experiments of lesson 8 or 10 and write their tables: `make ablations`, `make rethink`.
+
+About an hour each on one core; all cores are used. Rows are written when a run ends, so an
+interrupted command goes on where it was. The networks of `CONFIGURATIONS` are trained for this; all
+else is measured on the shipped networks of lesson 5.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+import icnn
+from icnn._files import DATA, write_checksums
+from icnn.experiments import ablation
+from icnn.experiments.rethink import (
+    assignment,
+    faithfulness,
+    familiarity,
+    networks,
+    redundancy,
+    transfer,
+)
+from icnn.experiments.rethink.auroc import auroc
+from icnn.experiments.table import fill, workers
+from icnn.network import VARIANTS, small_cnn
+
+SEEDS = (0, 1, 2)
+EXPLAINED = 120  # test pictures
+LESSON_8 = (
+    *("accuracy", "instability", "tracking", "selectivity", "mass in mask", "live filters"),
+    "peak spread",
+)
+
+
+def trained(lesson: ModuleType, name: str, seed: int) -> tuple[icnn.SmallCNN, float]:
+    """One network of a lesson's `CONFIGURATIONS`, and the seconds that its training took."""
+    chosen = lesson.CONFIGURATIONS[name]
+    train = icnn.data.creatures("train").subset(slice(0, chosen.recipe.images))
+    if chosen.tinted:
+        train = ablation.tinted(train, seed=seed)
+    few = icnn.data.creatures("validation").subset(slice(0, 500))
+    model, start = lesson.build(name, seed=seed), time.perf_counter()
+    icnn.fit(model, train, few, epochs=chosen.recipe.epochs, seed=seed, progress=False)
+    return model, time.perf_counter() - start
+
+
+def ablate(name: str, seed: int) -> Iterator[list]:
+    """One network of lesson 8 on test pictures, and on tinted ones where it was trained on them."""
+    model, seconds = trained(ablation, name, seed)
+    data, shifted = icnn.data.creatures("test"), [float("nan")] * 2
+    if ablation.CONFIGURATIONS[name].tinted:
+        pictures = (ablation.tinted(data, share=1.0, shift=shift) for shift in (0, 1))
+        shifted = [icnn.accuracy(model, some) for some in pictures]
+    found = redundancy.measure(model, data)
+    yield [*(float(found[measure]) for measure in LESSON_8), *shifted, round(seconds)]
+
+
+def rethink(name: str, seed: int) -> Iterator[list]:
+    """One network of lesson 10, measured on validation and on test pictures."""
+    model, seconds = trained(networks, name, seed)
+    trace = getattr(model.head.layer, "trace", None)
+    settled = assignment.settling(trace) if trace else (float("nan"),) * 2
+    beta = getattr(model.head.layer, "beta", torch.tensor(torch.nan))
+    more = [*settled, float(torch.as_tensor(beta).mean()), seconds]
+    for split in ("validation", "test"):
+        yield [split, *redundancy.measure(model, icnn.data.creatures(split)).values(), *more]
+
+
+def network(variant: str, seed: int) -> icnn.SmallCNN:
+    """A shipped network, or one that was never trained."""
+    if variant == "untrained":
+        return small_cnn("plain", seed=seed).eval()
+    return icnn.checkpoints.load(variant, seed)
+
+
+def explained() -> icnn.data.PartDataset:
+    return icnn.data.creatures("test").subset(slice(0, EXPLAINED))
+
+
+def learn_dino(variant: str, seed: int) -> Iterator[list]:
+    name, _, readout = variant.partition(", ")
+    for shots, row in transfer.transfer(network(name, seed), readout or "head").items():
+        yield [shots, *row]
+
+
+def know_strangers(variant: str, seed: int) -> Iterator[list]:
+    """AUROC of familiar against unfamiliar pictures, on two halves: to choose on, and to report."""
+    judge = familiarity.Familiarity(network(variant, seed), icnn.data.creatures("train"))
+    known = [judge.scores(icnn.data.creatures(s).floats()) for s in ("validation", "test")]
+    for shift in familiarity.SHIFTS:
+        strange = judge.scores(familiarity.unfamiliar(shift))
+        for score in strange:
+            halves = strange[score][::2], strange[score][1::2]
+            pairs = zip(known, halves, strict=True)
+            yield [shift, score, *(auroc(one[score], half) for one, half in pairs)]
+
+
+def test_explanations(variant: str, seed: int) -> Iterator[list]:
+    model, test = network(variant, seed), explained()
+    for (seen, method), area in faithfulness.deletion_areas(model, test.floats()).items():
+        yield ["deletion", seen, method, area, float("nan")]
+    found = named(variant, seed)
+    places = faithfulness.claims_by_place(model, test)
+    for method in ("parts, by name", *places, "area"):
+        claim = (found.claims | places)[method]
+        yield ["erasure", "empty scene", method, *faithfulness.agreement(claim, found)[:2]]
+
+
+@cache
+def named(variant: str, seed: int) -> faithfulness.Erasure:
+    """What the names claim about the explained pictures."""
+    known = icnn.data.creatures("validation")
+    return faithfulness.erasure_claims(network(variant, seed), explained(), known)
+
+
+def judge_names(variant: str, seed: int) -> Iterator[list]:
+    for method, claim in named(variant, seed).claims.items():
+        yield [method, *faithfulness.agreement(claim, named(variant, seed))]
+
+
+def listen(variant: str, seed: int) -> Iterator[list]:
+    """Is a filter silent where the part after which it is called was erased?"""
+    model, known = network(variant, seed), icnn.data.creatures("validation")
+    left = faithfulness.left_without(model, explained(), known)
+    yield list(faithfulness.silence(left, faithfulness.named_filters(model, known)))
+
+
+def bound_names(variant: str, _: str) -> Iterator[list]:
+    found = [named(variant, seed) for seed in SEEDS]
+    for control, row in faithfulness.name_intervals(found, EXPLAINED).items():
+        yield [control, *row]
+
+
+READ_OTHERWISE = ("plain, masked", "plain, max", "mask only, max", "interpretable, max")
+LEARNERS = (*VARIANTS, "untrained", *READ_OTHERWISE)
+
+
+def seed_by_seed(names: Iterable[str]) -> list[tuple[str, int]]:
+    return [(name, seed) for seed in SEEDS for name in names]
+
+
+@dataclass
+class Table:
+    """A CSV file whose rows start with a network and a seed."""
+
+    work: Callable[[str, int | str], Iterator[list]]
+    columns: tuple[str, ...]
+    tasks: Sequence[tuple[str, int | str]] = tuple(seed_by_seed(VARIANTS))
+    first: str = "network"
+
+
+TABLES = {
+    "ablations/results": Table(
+        ablate,
+        (*LESSON_8, "accuracy, same tint", "accuracy, other tint", "seconds"),
+        list(product(ablation.CONFIGURATIONS, SEEDS)),
+        first="configuration",
+    ),
+    "rethink/runs": Table(
+        rethink,
+        ("split", *redundancy.MEASURES, "settled", "changes", "beta", "seconds"),
+        seed_by_seed(networks.CONFIGURATIONS),
+        first="configuration",
+    ),
+    "rethink/transfer": Table(learn_dino, ("shots", "auroc", "penalty"), seed_by_seed(LEARNERS)),
+    "rethink/familiarity": Table(know_strangers, ("shift", "score", "auroc to choose", "auroc")),
+    "rethink/faithfulness": Table(test_explanations, ("test", "fill", "method", "value", "first")),
+    "rethink/names": Table(judge_names, ("method", "value", "first", "within")),
+    "rethink/name_intervals": Table(
+        bound_names, ("names minus", "mean", "low", "high"), list(product(VARIANTS, ["all"]))
+    ),
+    "rethink/silence": Table(listen, ("named", "another", "first")),
+}
+
+
+def main(folder: str) -> None:
+    with workers() as pool:
+        for name, table in TABLES.items():
+            if name.startswith(folder):
+                header = (table.first, "seed", *table.columns)
+                fill(DATA / f"{name}.csv", header, table.tasks, table.work, pool)
+    note_versions(DATA / folder / "README.md")
+    write_checksums(DATA / folder)
+
+
+def note_versions(readme: Path) -> None:
+    """Say in a datasheet what its tables were made with."""
+
+    def now(found: re.Match) -> str:
+        name = found[1]
+        number = platform.python_version() if name == "Python" else version(name).split("+")[0]
+        return f"{name} {number}"
+
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(re.sub(r"(Python|torch|captum) [\d.]*\d", now, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
