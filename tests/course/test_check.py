@@ -70,6 +70,8 @@ MISTAKES = [
 def test_each_mistake_in_the_list_is_told_from_all_others(task, function, message) -> None:
     result = task(lambda *args, **options: function(*args, **options))
     assert result.message == _runner._sentence(message)
+    trial = _runner._try(task, function, *next(iter(task.cases.items())))
+    assert not isinstance(trial.error, NameError), trial.error
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -499,9 +501,17 @@ def test_the_learners_grad_mode_does_not_matter(mode, task) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_reference_itself_passes(task) -> None:
-    reference = TASKS[task].reference
-    assert replace(TASKS[task], own=())(lambda *args, **options: reference(*args, **options)).passed
+@pytest.mark.parametrize("kind", ["reference", "plain"])
+def test_the_right_answers_of_a_task_pass(task, kind) -> None:
+    right = getattr(TASKS[task], kind)
+    assert replace(TASKS[task], own=())(lambda *args, **options: right(*args, **options)).passed
+
+
+def test_a_slip_changes_a_piece_that_stands_there_once() -> None:
+    with pytest.raises(ValueError, match="'number' stands 0 times in only_pass"):
+        _runner.edited(only_pass, "number", "")
+    with pytest.raises(ValueError, match="stands 2 times"):
+        _runner.edited(helper_is_a_stub, "args", "")
 
 
 def test_the_gradient_is_that_of_autograd() -> None:

@@ -1,6 +1,6 @@
 """Run an answer on a task's cases, compare, and say in words what is wrong.
 
-A task is data: cases, a reference, the typical mistakes as small wrong functions, and three hints.
+A task is data: cases, a reference, the typical mistakes as changes of a right answer, three hints.
 A wrong answer is explained by the first mistake that gives the same results on every case so far;
 if none does, by the first difference.
 """
@@ -19,8 +19,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -72,17 +72,17 @@ def given(*args: Any, use: Callable = operator.call, **options: Any) -> Given:
     return Given(args, options, use)
 
 
-def wrong(right: Callable, *rows: Any, **steps: tuple) -> tuple[tuple[Callable, str], ...]:
-    """The mistakes of a task as pairs: a wrong function, and what to say about it.
+_source = cache(inspect.getsource)
 
-    Rows take turns: what somebody may write, what to say. Rows under the name of one of the options
-    of `right` are wrong versions of that step alone; rows without a name are whole functions.
-    """
-    pairs = [*zip(rows[::2], rows[1::2], strict=True)]
-    for step, rows in steps.items():
-        versions = zip(rows[::2], rows[1::2], strict=True)
-        pairs += [(partial(right, **{step: version}), message) for version, message in versions]
-    return tuple(pairs)
+
+def edited(function: Callable, piece: str, version: str) -> Callable:
+    """A function with one piece of its code written in another way."""
+    source = _source(function)
+    if source.count(piece) != 1:
+        raise ValueError(f"{piece!r} stands {source.count(piece)} times in {function.__name__}")
+    made: dict[str, Callable] = {}
+    exec(source.replace(piece, version), function.__globals__, made)
+    return made[function.__name__]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ class Task:
         reference: the right function.
         cases: ordinary cases, in words → as given; together they must tell all mistakes apart.
         edges: special cases, tried one by one after the ordinary ones.
-        mistakes: (wrong function, what to tell somebody whose results are the same); see `wrong`.
+        plain: a right answer, written so that every typical mistake is a change of one piece.
+        slips: (a piece of `plain`, what somebody may write for it) → what to tell them.
+        others: wrong functions that are further away → what to tell somebody who has the same.
         hints: a nudge, the idea, almost the code.
         own: icnn's functions that would be the answer.
         by_hand: whether the task is to derive what autograd would give.
@@ -109,17 +111,29 @@ class Task:
     reference: Callable
     cases: dict[str, Given]
     edges: dict[str, Given]
-    mistakes: tuple[tuple[Callable, str], ...]
+    plain: Callable
+    slips: dict[tuple[str, str], str]
     hints: tuple[str, str, str]
     own: tuple[str, ...]
+    others: dict[Callable, str] = field(default_factory=dict)
     by_hand: bool = False
     same_dtype: bool = False
     law: Callable[[Tensor, Tensor, tuple], tuple] | None = None
+
+    def __post_init__(self) -> None:
+        _source(self.plain)  # read now, while the file is that of the code
 
     @property
     def name(self) -> str:
         """The name of the function that is asked for."""
         return self.signature.split("(")[0]
+
+    @cached_property
+    def mistakes(self) -> list[tuple[Callable, str]]:
+        """Wrong functions, and what to tell somebody whose results are the same."""
+        return [*self.others.items()] + [
+            (edited(self.plain, *slip), message) for slip, message in self.slips.items()
+        ]
 
     def __repr__(self) -> str:
         return f"check.{self.name}: call it with your own {self.signature}"

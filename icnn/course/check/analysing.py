@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, random, wrong
+from icnn.course.check._runner import Task, given, random
 from icnn.course.check.measuring import WRONG_IMAGES, top_images
 
 # --- dead filters --------------------------------------------------------------------------------
@@ -24,6 +24,10 @@ def _tiny() -> Tensor:
     x = torch.zeros(2, 2, 3, 3, dtype=torch.float64)
     x[1, 0, 2, 2] = 1e-12
     return x
+
+
+def _dead(maps):
+    return (maps <= 0).all((0, 2, 3))
 
 
 dead_filters = Task(
@@ -47,36 +51,31 @@ dead_filters = Task(
         ),
         "maps in half precision": given(_some_dead(4, 6, 3, seed=133).half()),
     },
-    mistakes=wrong(
-        None,
-        lambda x: ~(x <= 0).all((0, 2, 3)),
-        "true should stand for a dead filter; yours is true for those that are alive",
-        lambda x: (x <= 0).all((2, 3)).any(0),
-        "a filter is dead if it is silent on every image; yours counts those that are "
-        "silent on some image",
-        lambda x: (x <= 0).any((0, 2, 3)),
-        "a filter is dead if no unit is above 0; yours counts those where some unit is not",
-        lambda x: (x == 0).all((0, 2, 3)),
-        "a filter below 0 is dead, too; yours only counts those that are exactly 0",
-        lambda x: (x < 0).all((0, 2, 3)),
-        "a filter that is 0 everywhere is dead; yours asks for less than 0",
-        lambda x: (x <= 0).all((2, 3)),
-        "one answer for each filter is wanted, over all images, (C,); yours is one for each "
-        "map, (N, C)",
-        lambda x: (x <= 0).all((1, 2, 3)),
-        "the answer is about filters, axis 1; yours is about images, axis 0",
-        lambda x: (x[0] <= 0).all((1, 2)),
-        "all images count; yours looks at the first image only",
-        lambda x: (x <= 0).all((0, 2, 3)).nonzero()[:, 0],
-        "one true or false for each filter is wanted; yours are the numbers of the dead ones",
-        lambda x: (x <= 0).all((0, 2, 3)).sum(),
-        "one true or false for each filter is wanted; yours is how many are dead",
-        lambda x: x.sum((0, 2, 3)) <= 0,
-        "one unit above 0 is enough to be alive; yours adds up all values, where negative ones "
-        "can hide it",
-        lambda x: x.amax((0, 2, 3)) < 1e-3,
-        "any value above 0 counts, however small; yours has a threshold",
-    ),
+    plain=_dead,
+    slips={
+        ("return (", "return ~("): "true should stand for a dead filter; yours is true for those "
+        "that are alive",
+        (".all((0, 2, 3))", ".all((2, 3)).any(0)"): "a filter is dead if it is silent on every "
+        "image; yours counts those that are silent on some image",
+        (".all((0, 2, 3))", ".any((0, 2, 3))"): "a filter is dead if no unit is above 0; yours "
+        "counts those where some unit is not",
+        (".all((0, 2, 3))", ".all((2, 3))"): "one answer for each filter is wanted, over all "
+        "images, (C,); yours is one for each map, (N, C)",
+        (".all((0, 2, 3))", ".all((1, 2, 3))"): "the answer is about filters, axis 1; yours is "
+        "about images, axis 0",
+        (".all((0, 2, 3))", ".all((0, 2, 3)).nonzero()[:, 0]"): "one true or false for each "
+        "filter is wanted; yours are the numbers of the dead ones",
+        (".all((0, 2, 3))", ".all((0, 2, 3)).sum()"): "one true or false for each filter is "
+        "wanted; yours is how many are dead",
+        ("<=", "=="): "a filter below 0 is dead, too; yours only counts those that are exactly 0",
+        ("<=", "<"): "a filter that is 0 everywhere is dead; yours asks for less than 0",
+        ("(maps <= 0).all((0, 2, 3))", "(maps[0] <= 0).all((1, 2))"): "all images count; yours "
+        "looks at the first image only",
+        ("(maps <= 0).all((0, 2, 3))", "maps.sum((0, 2, 3)) <= 0"): "one unit above 0 is enough "
+        "to be alive; yours adds up all values, where negative ones can hide it",
+        ("(maps <= 0).all((0, 2, 3))", "maps.amax((0, 2, 3)) < 1e-3"): "any value above 0 counts, "
+        "however small; yours has a threshold",
+    },
     hints=(
         "Say it as “no unit of no image is above 0”. Which axes does that sum up?",
         "maps > 0 is a table of true and false; any and all take several axes at once.",
@@ -89,18 +88,11 @@ dead_filters = Task(
 # --- selectivity ---------------------------------------------------------------------------------
 
 
-def _selectivity(
-    maps,
-    labels,
-    *,
-    categories=lambda labels: labels.unique(),
-    level=lambda x: x.mean((2, 3)),
-    average=lambda own: own.mean(0),
-    value=lambda table: table.amax(0) / table.sum(0),
-):
-    strength = level(maps)
-    table = torch.stack([average(strength[labels == k]) for k in categories(labels)])
-    return value(table)
+def _selectivity(maps, labels):
+    strength = maps.mean((2, 3))
+    table = torch.stack([strength[labels == k].mean(0) for k in labels.unique()])
+    largest, total = table.amax(0), table.sum(0)
+    return largest / total
 
 
 def _law_of_selectivity(got: Tensor, want: Tensor, args: tuple) -> tuple:
@@ -133,49 +125,39 @@ category_selectivity = Task(
         ),
         "maps in float32": given(random(9, 4, 3, 3, seed=141).float(), LABELS),
     },
-    mistakes=wrong(
-        _selectivity,
-        lambda maps, labels: maps.mean((2, 3)).amax(0) / maps.mean((2, 3)).sum(0),
-        "images of one category should be averaged first; yours compares single images",
-        categories=(
-            lambda labels: range(int(labels.max()) + 1),
-            "only the categories that occur count; yours takes every number up to the largest "
-            "label, and the mean of no images is NaN",
-        ),
-        average=(
-            lambda own: own.sum(0),
-            "each category should count by the mean over its images; yours adds them up, which "
-            "favours categories with many images",
-            lambda own: own.amax(0),
-            "a category should count by the mean over its images; yours takes the strongest one",
-        ),
-        value=(
-            lambda table: table.amax(0),
-            "the largest category mean should be divided by the sum of all; yours is not divided",
-            lambda table: table.amax(0) / table.mean(0),
-            "the largest category mean should be divided by the sum of all; yours by their mean",
-            lambda table: table.amax(0) / (table.sum(0) - table.amax(0)),
-            "the sum in the denominator includes the largest category; yours leaves it out",
-            lambda table: table.amin(0) / table.sum(0),
-            "the share of the largest category is wanted; yours is that of the smallest",
-            lambda table: 1 - table.amax(0) / table.sum(0),
-            "the share of the own category is wanted; yours is the share of all others",
-            lambda table: table.softmax(0).amax(0),
-            "the share is a plain division by the sum; yours is a softmax",
-            lambda table: table.argmax(0),
-            "the share of the largest category is wanted; yours is its number",
-            lambda table: table.T / table.sum(0)[:, None],
-            "only the share of the largest category is wanted, (C,); yours are the shares of all",
-            lambda table: table.amax(1) / table.sum(1),
-            "maximum and sum should go over the categories; yours go over the filters",
-            lambda table: (table.amax(0) / table.sum(0)).nan_to_num(0),
-            "for a filter that never fires there is no share, 0/0, so NaN is right; yours says 0",
-        ),
-        level=(
-            lambda x: x.amax((2, 3)),
-            "activation is the mean over all units; yours takes the peak of each map",
-        ),
-    ),
+    plain=_selectivity,
+    slips={
+        ("largest, total", "table = strength; largest, total"): "images of one category should be "
+        "averaged first; yours compares single images",
+        ("labels.unique()", "range(int(labels.max()) + 1)"): "only the categories that occur "
+        "count; yours takes every number up to the largest label, and the mean of no images is NaN",
+        (".mean(0)", ".sum(0)"): "each category should count by the mean over its images; yours "
+        "adds them up, which favours categories with many images",
+        (".mean(0)", ".amax(0)"): "a category should count by the mean over its images; yours "
+        "takes the strongest one",
+        ("largest / total", "largest"): "the largest category mean should be divided by the sum "
+        "of all; yours is not divided",
+        ("largest / total", "largest / table.mean(0)"): "the largest category mean should be "
+        "divided by the sum of all; yours by their mean",
+        ("largest / total", "largest / (total - largest)"): "the sum in the denominator includes "
+        "the largest category; yours leaves it out",
+        ("largest / total", "table.amin(0) / total"): "the share of the largest category is "
+        "wanted; yours is that of the smallest",
+        ("largest / total", "1 - largest / total"): "the share of the own category is wanted; "
+        "yours is the share of all others",
+        ("largest / total", "table.softmax(0).amax(0)"): "the share is a plain division by the "
+        "sum; yours is a softmax",
+        ("largest / total", "table.argmax(0)"): "the share of the largest category is wanted; "
+        "yours is its number",
+        ("largest / total", "table.T / total[:, None]"): "only the share of the largest category "
+        "is wanted, (C,); yours are the shares of all",
+        ("largest / total", "table.amax(1) / table.sum(1)"): "maximum and sum should go over the "
+        "categories; yours go over the filters",
+        ("largest / total", "(largest / total).nan_to_num(0)"): "for a filter that never fires "
+        "there is no share, 0/0, so NaN is right; yours says 0",
+        (".mean((2, 3))", ".amax((2, 3))"): "activation is the mean over all units; yours takes "
+        "the peak of each map",
+    },
     hints=(
         "You have written such a table, categories against filters, in exercises 4.",
         "Means over units first, then one mean for each label in labels.unique(), stacked. Then a "
@@ -192,19 +174,12 @@ category_selectivity = Task(
 # --- how far a peak moves ------------------------------------------------------------------------
 
 
-def _spread(
-    points,
-    scores,
-    *,
-    top=100,
-    choose=top_images,
-    value=lambda places: places.var(0).sum().sqrt(),
-    finish=lambda values: torch.stack(values),
-):
-    everywhere = torch.ones(len(points), dtype=torch.bool)
-    return finish(
-        [value(points[choose(scores, f, everywhere, top), f]) for f in range(points.shape[1])]
-    )
+def _spread(points, scores, *, top=100):
+    has_it, spreads = torch.ones(len(points), dtype=torch.bool), []
+    for f in range(points.shape[1]):
+        places = points[top_images(scores, f, has_it, top), f]
+        spreads.append(places.var(0).sum().sqrt())
+    return torch.stack(spreads)
 
 
 THREE = torch.tensor([[10.0, 10.0], [20.0, 20.0], [30.0, 10.0]])[:, None]
@@ -233,38 +208,32 @@ peak_spread = Task(
         "top = 1, where NaN is right": given(*_walk(5, 2, seed=160), top=1),
         "coordinates in float32": given(*_walk(8, 3, seed=162, dtype=torch.float32), top=5),
     },
-    mistakes=wrong(
-        _spread,
-        choose=WRONG_IMAGES,
-        value=(
-            lambda places: places.var(0, correction=0).sum().sqrt(),
-            "the variances should divide by N − 1; yours divide by N",
-            lambda places: places.std(0).sum(),
-            "variances may be added, standard deviations not; yours adds two standard deviations",
-            lambda places: places.var(0).sum(),
-            "at the end comes a root, so that the result is in pixels; yours is in pixels²",
-            lambda places: places.var(0).mean().sqrt(),
-            "the variances of rows and columns should be added; yours are averaged",
-            lambda places: places.std(),
-            "rows and columns have a mean each; yours takes one deviation over both together",
-            lambda places: places.std(0)[0],
-            "rows and columns both count; yours uses the rows only",
-            lambda places: places.std(0)[1],
-            "rows and columns both count; yours uses the columns only",
-            lambda places: (places - places.mean(0)).norm(dim=1).mean(),
-            "the spread is the root of the summed variances; yours is the mean distance from the "
-            "centre",
-            lambda places: places.norm(dim=1).std(),
-            "rows and columns vary separately; yours is the deviation of the distance from the "
-            "corner (0, 0)",
-            lambda places: places.std(0),
-            "each filter should get one number; yours are two, one for rows and one for columns",
-        ),
-        finish=(
-            lambda values: torch.stack(values).mean(),
-            "each filter should get its own number, (C,); yours is the mean over the filters",
-        ),
-    ),
+    plain=_spread,
+    slips={
+        **WRONG_IMAGES,
+        ("var(0)", "var(0, correction=0)"): "the variances should divide by N − 1; yours divide "
+        "by N",
+        ("var(0).sum().sqrt()", "std(0).sum()"): "variances may be added, standard deviations "
+        "not; yours adds two standard deviations",
+        ("var(0).sum().sqrt()", "std()"): "rows and columns have a mean each; yours takes one "
+        "deviation over both together",
+        ("var(0).sum().sqrt()", "std(0)[0]"): "rows and columns both count; yours uses the rows "
+        "only",
+        ("var(0).sum().sqrt()", "std(0)[1]"): "rows and columns both count; yours uses the "
+        "columns only",
+        ("var(0).sum().sqrt()", "norm(dim=1).std()"): "rows and columns vary separately; yours is "
+        "the deviation of the distance from the corner (0, 0)",
+        ("var(0).sum().sqrt()", "std(0)"): "each filter should get one number; yours are two, one "
+        "for rows and one for columns",
+        (".sqrt()", ""): "at the end comes a root, so that the result is in pixels; yours is in "
+        "pixels²",
+        (".sum()", ".mean()"): "the variances of rows and columns should be added; yours are "
+        "averaged",
+        ("places.var(0).sum().sqrt()", "(places - places.mean(0)).norm(dim=1).mean()"): "the "
+        "spread is the root of the summed variances; yours is the mean distance from the centre",
+        ("torch.stack(spreads)", "torch.stack(spreads).mean()"): "each filter should get its own "
+        "number, (C,); yours is the mean over the filters",
+    },
     hints=(
         "Each filter has top images of its own.",
         "argsort along the images gives, for each filter, an order; gather or a loop over the "

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
-
 import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, gradient, random, wrong
+from icnn.course.check._runner import Task, edited, given, gradient, random
 from icnn.course.check.information import (
     LARGE,
     OVERFLOW,
@@ -21,27 +18,24 @@ from icnn.course.check.information import (
     ln_p_x,
     mutual,
 )
-from icnn.course.check.templates import at_largest, at_largest_transposed
+from icnn.course.check.templates import at_largest
 
 # --- the filter loss -----------------------------------------------------------------------------
 
 
-def _loss(
-    x,
-    *,
-    sharpness=None,
-    scale=None,
-    beta=4.0,
-    gain=lambda sharpness, scale, tau: (sharpness / scale / tau)[:, None],
-    tau=lambda n: 0.5 / n**2,
-    information=icnn.mutual_information,
-    finish=lambda information: -information.mean(),
-):
+# The right value, and a gradient as if Z_T were constant; a constant p(x) would do no harm.
+_frozen = edited(mutual, ".log_softmax(0)", " - fitness.logsumexp(0).detach()")
+
+
+def _loss(x, *, sharpness=None, scale=None, beta=4.0):
     n = x.shape[-1]
     scores = icnn.fitness(x, icnn.part_templates(n, beta=beta, dtype=x.dtype))
     if sharpness is not None:
-        scores = scores * gain(sharpness, scale, tau(n))
-    return finish(information(scores, icnn.template_prior(n, dtype=x.dtype)))
+        tau = 0.5 / n**2
+        gain = sharpness / scale / tau
+        scores = scores * gain[:, None]
+    information = icnn.mutual_information(scores, icnn.template_prior(n, dtype=x.dtype))
+    return -information.mean()
 
 
 TINY = torch.tensor([[[2.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 1.0]]]).double()[:, None]
@@ -78,62 +72,44 @@ filter_loss = Task(
             random(4, 2, 3, 3, seed=7), **_scaled(2.0, 0.7, 1.3), use=gradient
         ),
     },
-    mistakes=wrong(
-        _loss,
-        lambda x, sharpness=None, scale=None, beta=4.0: _loss(x, sharpness=sharpness, scale=scale),
-        "β should go to the templates; yours are the same for every β",
-        lambda x, beta=4.0, **options: _loss(
-            x * icnn.part_mask(x, beta=beta), beta=beta, **options
-        ),
-        "the loss looks at the maps before the mask; yours masks them first",
-        finish=(
-            lambda information: information.mean(),
-            "a loss goes down when the information goes up; yours has the sign of the information",
-            lambda information: -information.sum(),
-            "the loss should be the mean over the filters; yours is the sum",
-            lambda information: -information,
-            "the loss should be one number, the mean over the filters; yours is one number each",
-            lambda information: -information.mean().detach(),
-            "the value is right, but no gradient reaches x, so nothing could be learned: no "
-            "detach, item, NumPy or float on the way",
-        ),
-        gain=(
-            lambda sharpness, scale, tau: 1,
-            "with sharpness and scale the fitness should change; yours is always the one with the "
-            "paper's constants",
-            lambda sharpness, scale, tau: (sharpness / scale)[:, None],
-            "the scaled fitness takes T/τ, templates with a peak of 1; in yours the division by τ "
-            "is missing",
-            lambda sharpness, scale, tau: (sharpness / scale * tau)[:, None],
-            "the scaled fitness takes T/τ; yours multiplies by τ instead of dividing",
-            lambda sharpness, scale, tau: (sharpness * scale / tau)[:, None],
-            "the scaled fitness takes x/scale; yours multiplies by the scale instead of dividing",
-            lambda sharpness, scale, tau: (1 / scale / tau)[:, None],
-            "the scaled fitness should be multiplied by the sharpness; yours does not use it",
-            lambda sharpness, scale, tau: (1 / sharpness / scale / tau)[:, None],
-            "the fitness should be multiplied by the sharpness; yours is divided by it",
-            lambda sharpness, scale, tau: sharpness / tau,
-            "the scaled fitness takes x/scale; yours does not use the scale",
-            lambda sharpness, scale, tau: sharpness / scale.mean() / tau,
-            "each filter should be divided by its own scale; yours uses the mean of all scales",
-            lambda sharpness, scale, tau: sharpness / scale / tau,
-            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
-            "templates: give it one more axis, behind",
-            lambda sharpness, scale, tau: (sharpness / scale / tau)[:, None, None],
-            "the scale belongs to the filters, axis 1 of (N, C, T); yours meets the axis of the "
-            "images: give it one more axis behind, not two",
-        ),
-        tau=(
-            lambda n: 0.5 / n,
-            "τ should be 0.5/n², with n the side of the map; yours is 0.5/n",
-        ),
-        information=(
-            # (A constant p(x) would do no harm.)
-            partial(mutual, normalise=lambda s: s - s.logsumexp(0).detach()),
-            "the value is right, but not its gradient: in yours Z_T is a constant, as in the "
-            "paper's equation 4",
-        ),
-    ),
+    plain=_loss,
+    slips={
+        ("beta=beta", "beta=4.0"): "β should go to the templates; yours are the same for every β",
+        ("fitness(x,", "fitness(x * icnn.part_mask(x, beta=beta),"): "the loss looks at the maps "
+        "before the mask; yours masks them first",
+        ("-information.mean()", "information.mean()"): "a loss goes down when the information "
+        "goes up; yours has the sign of the information",
+        ("-information.mean()", "-information.sum()"): "the loss should be the mean over the "
+        "filters; yours is the sum",
+        ("-information.mean()", "-information"): "the loss should be one number, the mean over "
+        "the filters; yours is one number each",
+        ("-information.mean()", "-information.mean().detach()"): "the value is right, but no "
+        "gradient reaches x, so nothing could be learned: no detach, item, NumPy or float on the "
+        "way",
+        ("* gain[:, None]", "* 1"): "with sharpness and scale the fitness should change; yours is "
+        "always the one with the paper's constants",
+        (" / tau", ""): "the scaled fitness takes T/τ, templates with a peak of 1; in yours the "
+        "division by τ is missing",
+        ("scale / tau", "scale * tau"): "the scaled fitness takes T/τ; yours multiplies by τ "
+        "instead of dividing",
+        ("sharpness / scale", "sharpness * scale"): "the scaled fitness takes x/scale; yours "
+        "multiplies by the scale instead of dividing",
+        ("sharpness / scale", "1 / scale"): "the scaled fitness should be multiplied by the "
+        "sharpness; yours does not use it",
+        ("sharpness / scale", "1 / sharpness / scale"): "the fitness should be multiplied by the "
+        "sharpness; yours is divided by it",
+        ("gain[:, None]", "sharpness / tau"): "the scaled fitness takes x/scale; yours does not "
+        "use the scale",
+        ("gain[:, None]", "sharpness / scale.mean() / tau"): "each filter should be divided by "
+        "its own scale; yours uses the mean of all scales",
+        ("[:, None]", ""): "the scale belongs to the filters, axis 1 of (N, C, T); yours meets "
+        "the axis of the templates: give it one more axis, behind",
+        ("[:, None]", "[:, None, None]"): "the scale belongs to the filters, axis 1 of (N, C, T); "
+        "yours meets the axis of the images: give it one more axis behind, not two",
+        ("0.5 / n**2", "0.5 / n"): "τ should be 0.5/n², with n the side of the map; yours is 0.5/n",
+        ("icnn.mutual_information(", "_frozen("): "the value is right, but not its gradient: in "
+        "yours Z_T is a constant, as in the paper's equation 4",
+    },
     hints=(
         "The fitnesses with the paper's τ are there already, and a fitness is linear in x and T.",
         "Dividing x by the scale and T by τ is dividing the fitness by both. The fitness has the "
@@ -147,18 +123,11 @@ filter_loss = Task(
 # --- its exact gradient --------------------------------------------------------------------------
 
 
-def _slope(
-    fitness,
-    prior,
-    *,
-    normalise=lambda s: s.log_softmax(0),
-    marginal=ln_p_x,
-    typical=lambda p, surprise, prior: (p * surprise).sum(0),
-    finish=lambda prior, p, change: prior * p * change,
-):
-    log_p = normalise(fitness)
-    p, surprise = log_p.exp(), log_p - marginal(log_p, prior)
-    return finish(prior, p, surprise - typical(p, surprise, prior))
+def _slope(fitness, prior):
+    log_p = fitness.log_softmax(0)
+    p, surprise = log_p.exp(), log_p - ln_p_x(log_p, prior)
+    change = surprise - (p * surprise).sum(0)
+    return prior * p * change
 
 
 def _law_of_slope(got: Tensor, want: Tensor, args: tuple) -> tuple:
@@ -180,43 +149,31 @@ score_gradient = Task(
         OVERFLOW: LARGE,
         "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=21, dtype=torch.float32)),
     },
-    mistakes=wrong(
-        _slope,
-        typical=(
-            lambda p, surprise, prior: 0,
-            "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, as in yours, Z_T is frozen: no "
-            "image loses what another one gains",
-            lambda p, surprise, prior: surprise.mean(0),
-            "the mean of ℓ that is taken off should be weighted by p(x|T); yours counts all images "
-            "alike",
-            lambda p, surprise, prior: (prior * p * surprise).sum((0, 2), keepdim=True),
-            "what is taken off ℓ should be a mean for each template; yours is the mutual "
-            "information, over all templates",
-            lambda p, surprise, prior: (prior * surprise).sum(2, keepdim=True),
-            "the mean of ℓ should go over the images; yours goes over the templates",
-        ),
-        finish=(
-            lambda prior, p, change: p * change,
-            "the factor p(T) is missing in front of yours",
-            lambda prior, p, change: prior * change,
-            "the factor p(x|T) is missing in front of yours",
-            lambda prior, p, change: -prior * p * change,
-            "the gradient should be that of the information; yours has the opposite sign, that of "
-            "the loss",
-            lambda prior, p, change: prior * p * change / p.shape[1],
-            "the filters are added up, not averaged; yours is divided by C",
-            lambda prior, p, change: prior * p * change / math.log(2),
-            "the logarithm should be the natural one; yours is log₂",
-            lambda prior, p, change: (prior * p * change).sum(1),
-            "each filter should keep a gradient of its own, (N, C, T); yours adds them up",
-        ),
-        normalise=WRONG_Z,
-        marginal=(
-            lambda log_p, prior: 0,
-            "ℓ should be ln p(x|T)/p(x); in yours p(x) is missing",
-            *WRONG_P_X,
-        ),
-    ),
+    plain=_slope,
+    slips={
+        ("(p * surprise).sum(0)", "0"): "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, "
+        "as in yours, Z_T is frozen: no image loses what another one gains",
+        ("(p * surprise).sum(0)", "surprise.mean(0)"): "the mean of ℓ that is taken off should be "
+        "weighted by p(x|T); yours counts all images alike",
+        ("(p * surprise).sum(0)", "(prior * p * surprise).sum((0, 2), keepdim=True)"): "what is "
+        "taken off ℓ should be a mean for each template; yours is the mutual information, over all "
+        "templates",
+        ("(p * surprise).sum(0)", "(prior * surprise).sum(2, keepdim=True)"): "the mean of ℓ "
+        "should go over the images; yours goes over the templates",
+        ("prior * p * change", "p * change"): "the factor p(T) is missing in front of yours",
+        ("prior * p * change", "prior * change"): "the factor p(x|T) is missing in front of yours",
+        ("prior * p * change", "-prior * p * change"): "the gradient should be that of the "
+        "information; yours has the opposite sign, that of the loss",
+        ("prior * p * change", "prior * p * change / p.shape[1]"): "the filters are added up, not "
+        "averaged; yours is divided by C",
+        ("prior * p * change", "prior * p * change / torch.tensor(2).log()"): "the logarithm "
+        "should be the natural one; yours is log₂",
+        ("prior * p * change", "(prior * p * change).sum(1)"): "each filter should keep a "
+        "gradient of its own, (N, C, T); yours adds them up",
+        **WRONG_Z,
+        ("ln_p_x(log_p, prior)", "0"): "ℓ should be ln p(x|T)/p(x); in yours p(x) is missing",
+        **WRONG_P_X,
+    },
     hints=(
         "Write down ℓ first; you have computed both of its halves in exercises 2.",
         "The mean that is taken off is one number for each template and filter: a sum over the "
@@ -233,28 +190,18 @@ score_gradient = Task(
 # --- equation 4 ----------------------------------------------------------------------------------
 
 
-def _paper(
-    x,
-    is_target,
-    *,
-    beta=4.0,
-    tau=None,
-    peak=lambda x, scores: at_largest(x),
-    choose=lambda is_target, peak, last: torch.where(is_target, peak, last),
-    normalise=lambda s: s.log_softmax(0),
-    weight=lambda prior, log_p, log_x: prior * log_p.exp() * (log_p - log_x),
-    finish=lambda gradient: -gradient / gradient.shape[1],
-):
+def _paper(x, is_target, *, beta=4.0):
     n = x.shape[-1]
     templates = icnn.part_templates(n, beta=beta, dtype=x.dtype)
     prior = icnn.template_prior(n, dtype=x.dtype)
     scores = icnn.fitness(x, templates)
-    wanted = choose(is_target, peak(x, scores), n * n)
-    log_p = normalise(scores)
+    chosen = torch.where(is_target, at_largest(x), n * n)
+    log_p = scores.log_softmax(0)
     log_x = ln_p_x(log_p, prior)[..., 0]
-    own = log_p.gather(-1, wanted[..., None])[..., 0]
-    shapes = icnn.part_templates(n, beta=beta, tau=tau, dtype=x.dtype)
-    return finish(weight(prior[wanted], own, log_x)[..., None, None] * shapes[wanted])
+    log_own = log_p.gather(-1, chosen[..., None])[..., 0]
+    weight = prior[chosen] * log_own.exp() * (log_own - log_x)
+    slope = weight[..., None, None] * templates[chosen]
+    return -slope / x.shape[1]
 
 
 def _exact(x, is_target, *, beta=4.0):
@@ -264,8 +211,8 @@ def _exact(x, is_target, *, beta=4.0):
 def _all_frozen(x, is_target, *, beta=4.0):
     templates = icnn.part_templates(x.shape[-1], beta=beta, dtype=x.dtype)
     prior = icnn.template_prior(x.shape[-1], dtype=x.dtype)
-    scores = icnn.fitness(x, templates)
-    slope = _slope(scores, prior, typical=lambda p, surprise, prior: 0)
+    frozen = edited(_slope, "(p * surprise).sum(0)", "0")
+    slope = frozen(icnn.fitness(x, templates), prior)
     return -torch.einsum("bct,tij->bcij", slope, templates) / x.shape[1]
 
 
@@ -294,60 +241,42 @@ paper_gradient = Task(
         ),
         "maps in float32": given(20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
     },
-    mistakes=wrong(
-        _paper,
-        lambda x, is_target, beta=4.0: _paper(x, is_target),
-        "β should go to the templates; yours are the same for every β",
-        _exact,
-        "that is the exact gradient, of all templates and nothing frozen; equation 4 keeps one "
-        "template for each map",
-        _all_frozen,
-        "equation 4 keeps one template for each map; yours freezes Z_T as well, but adds up "
-        "all templates",
-        finish=(
-            lambda gradient: gradient / gradient.shape[1],
-            "the result should have the sign of the loss, to descend; yours has the sign of the "
-            "information, as equation 4 is printed",
-            lambda gradient: -gradient,
-            "filter_loss is a mean over the filters, so its gradient is divided by C; yours is not",
-            lambda gradient: -gradient / gradient.shape[0],
-            "the result should be divided by the number of filters C; yours is divided by the "
-            "number of images N",
-        ),
-        choose=(
-            lambda is_target, peak, last: torch.where(is_target, last, peak),
-            "images of the category take the template at their peak, all others T⁻; yours are the "
-            "other way round",
-            lambda is_target, peak, last: peak,
-            "images of another category should take T⁻; in yours all images take the template at "
-            "their peak",
-            lambda is_target, peak, last: torch.full_like(peak, last),
-            "images of the category should take the template at their peak; in yours all take T⁻",
-        ),
-        peak=(
-            lambda x, scores: scores[..., :-1].argmax(-1),
-            "the template should be the one at the map's peak, argmax x; yours is the best-fitting "
-            "one",
-            lambda x, scores: at_largest_transposed(x),
-            "template r·n + c has its peak at row r and column c; in yours rows and columns are "
-            "swapped",
-        ),
-        normalise=WRONG_Z,
-        weight=(
-            lambda prior, log_p, log_x: log_p.exp() * (log_p - log_x),
-            "the factor p(T) of the chosen template is missing in yours",
-            lambda prior, log_p, log_x: prior * (log_p - log_x),
-            "the factor p(x|T) of the chosen template is missing in yours",
-            lambda prior, log_p, log_x: prior * log_p.exp(),
-            "the factor ln p(x|T)/p(x) is missing in yours",
-            lambda prior, log_p, log_x: prior * log_p.exp() * log_p,
-            "the logarithm should be of p(x|T)/p(x); in yours p(x) is missing",
-        ),
-        tau=(
-            1.0,
-            "the template at the end should have the paper's τ as well; yours has a peak of 1",
-        ),
-    ),
+    plain=_paper,
+    slips={
+        ("beta=beta", "beta=4.0"): "β should go to the templates; yours are the same for every β",
+        ("-slope / x.shape[1]", "slope / x.shape[1]"): "the result should have the sign of the "
+        "loss, to descend; yours has the sign of the information, as equation 4 is printed",
+        ("-slope / x.shape[1]", "-slope"): "filter_loss is a mean over the filters, so its "
+        "gradient is divided by C; yours is not",
+        ("-slope / x.shape[1]", "-slope / x.shape[0]"): "the result should be divided by the "
+        "number of filters C; yours is divided by the number of images N",
+        ("at_largest(x), n * n", "n * n, at_largest(x)"): "images of the category take the "
+        "template at their peak, all others T⁻; yours are the other way round",
+        ("torch.where(is_target, at_largest(x), n * n)", "at_largest(x)"): "images of another "
+        "category should take T⁻; in yours all images take the template at their peak",
+        (
+            "torch.where(is_target, at_largest(x), n * n)",
+            "torch.full_like(at_largest(x), n * n)",
+        ): "images of the category should take the template at their peak; in yours all take T⁻",
+        ("at_largest(x)", "scores[..., :-1].argmax(-1)"): "the template should be the one at the "
+        "map's peak, argmax x; yours is the best-fitting one",
+        ("at_largest(x)", "at_largest(x.mT)"): "template r·n + c has its peak at row r and column "
+        "c; in yours rows and columns are swapped",
+        **WRONG_Z,
+        ("prior[chosen] * ", ""): "the factor p(T) of the chosen template is missing in yours",
+        ("log_own.exp() * ", ""): "the factor p(x|T) of the chosen template is missing in yours",
+        (" * (log_own - log_x)", ""): "the factor ln p(x|T)/p(x) is missing in yours",
+        ("(log_own - log_x)", "log_own"): "the logarithm should be of p(x|T)/p(x); in yours p(x) "
+        "is missing",
+        ("templates[chosen]", "templates[chosen] * 2 * n**2"): "the template at the end should "
+        "have the paper's τ as well; yours has a peak of 1",
+    },
+    others={
+        _exact: "that is the exact gradient, of all templates and nothing frozen; equation 4 "
+        "keeps one template for each map",
+        _all_frozen: "equation 4 keeps one template for each map; yours freezes Z_T as well, but "
+        "adds up all templates",
+    },
     hints=(
         "For every map you need the index of one template; n·n is the last one, T⁻.",
         "torch.where(is_target, peak, n·n) chooses. Then gather picks ln p(x|T) of that template, "

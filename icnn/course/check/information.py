@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, random, wrong
+from icnn.course.check._runner import Task, given, random
 
 
 def _prior(size: int, *, seed: int) -> Tensor:
@@ -33,7 +32,8 @@ def _signed(*shape: int, seed: int) -> Tensor:
 
 
 def _fitness(x, templates):
-    return torch.einsum("bcij,tij->bct", x, templates)
+    fitness = torch.einsum("bcij,tij->bct", x, templates)
+    return fitness
 
 
 fitness = Task(
@@ -56,41 +56,38 @@ fitness = Task(
         "maps of one unit": given(random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8)),
         "maps in float32": given(random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float()),
     },
-    mistakes=wrong(
-        None,
-        lambda x, t: _fitness(x, t.mT),
-        "unit (i, j) of the map belongs to unit (i, j) of the template; yours pairs it with "
-        "(j, i), as the trace of a matrix product does",
-        lambda x, t: _fitness(x, t) / t[0].numel(),
-        "the fitness is the sum over the n² units; yours is their mean",
-        lambda x, t: _fitness(x.relu(), t),
-        "the fitness takes the map as it is; yours cuts off what is negative",
-        lambda x, t: _fitness(x, t.relu()),
-        "the negative part of a template counts, too: that is what punishes activation in the "
-        "wrong place; yours cuts it off",
-        lambda x, t: _fitness(x, t)[..., :-1],
-        "there should be a fitness for each of the n²+1 templates; yours leaves out the "
-        "negative one",
-        lambda x, t: _fitness(x, t).transpose(1, 2),
-        "the axes should be (image, filter, template); yours are (image, template, filter)",
-        lambda x, t: _fitness(x, t).transpose(0, 1),
-        "the axes should be (image, filter, template); yours are (filter, image, template)",
-        lambda x, t: _fitness(x, t).permute(2, 0, 1),
-        "the axes should be (image, filter, template); yours begin with the template",
-        lambda x, t: _fitness(x, t).sum(1),
-        "every filter has fitnesses of its own; yours adds up the filters",
-        lambda x, t: _fitness(x, t).amax(-1),
-        "every template should get its fitness; yours keeps the best one only",
-        lambda x, t: torch.einsum("bcij,tij->bcti", x, t),
-        "the sum should go over rows and columns; yours adds up the columns only",
-        lambda x, t: _fitness(x, t).exp(),
-        "the fitness is the sum itself; yours is its exponential, which comes later, in p(x|T)",
-        lambda x, t: _fitness(x, t) / (_norm(x)[..., None] * _norm(t)),
-        "the fitness is the plain sum; yours is divided by the lengths of map and template, "
-        "which forgets how strong the map is",
-        lambda x, t: -((x[:, :, None] - t) ** 2).sum((-2, -1)),
-        "the fitness is the sum of products x·t; yours is minus the squared difference",
-    ),
+    plain=_fitness,
+    slips={
+        (", templates)\n", ", templates.mT)\n"): "unit (i, j) of the map belongs to unit (i, j) "
+        "of the template; yours pairs it with (j, i), as the trace of a matrix product does",
+        (", templates)\n", ", templates.relu())\n"): "the negative part of a template counts, "
+        "too: that is what punishes activation in the wrong place; yours cuts it off",
+        ("return fitness", "return fitness / templates[0].numel()"): "the fitness is the sum over "
+        "the n² units; yours is their mean",
+        ("return fitness", "return fitness[..., :-1]"): "there should be a fitness for each of "
+        "the n²+1 templates; yours leaves out the negative one",
+        ("return fitness", "return fitness.transpose(1, 2)"): "the axes should be (image, filter, "
+        "template); yours are (image, template, filter)",
+        ("return fitness", "return fitness.transpose(0, 1)"): "the axes should be (image, filter, "
+        "template); yours are (filter, image, template)",
+        ("return fitness", "return fitness.permute(2, 0, 1)"): "the axes should be (image, "
+        "filter, template); yours begin with the template",
+        ("return fitness", "return fitness.sum(1)"): "every filter has fitnesses of its own; "
+        "yours adds up the filters",
+        ("return fitness", "return fitness.amax(-1)"): "every template should get its fitness; "
+        "yours keeps the best one only",
+        ("return fitness", "return fitness.exp()"): "the fitness is the sum itself; yours is its "
+        "exponential, which comes later, in p(x|T)",
+        ("return fitness", "return fitness / (_norm(x)[..., None] * _norm(templates))"): "the "
+        "fitness is the plain sum; yours is divided by the lengths of map and template, which "
+        "forgets how strong the map is",
+        ("return fitness", "return -((x[:, :, None] - templates) ** 2).sum((-2, -1))"): "the "
+        "fitness is the sum of products x·t; yours is minus the squared difference",
+        ("x, templates)\n", "x.relu(), templates)\n"): "the fitness takes the map as it is; yours "
+        "cuts off what is negative",
+        ("->bct", "->bcti"): "the sum should go over rows and columns; yours adds up the columns "
+        "only",
+    },
     hints=(
         "Multiply unit by unit, then add up over both axes of units. Nothing else is summed.",
         "Either broadcast, with an axis of length 1 for the templates, or make rows of both: a map "
@@ -114,27 +111,21 @@ def ln_p_x(log_p: Tensor, prior: Tensor) -> Tensor:
     return (prior.log() + log_p).logsumexp(-1, keepdim=True)
 
 
-def mutual(
-    fitness,
-    prior,
-    *,
-    normalise=lambda s: s.log_softmax(0),
-    marginal=ln_p_x,
-    total=lambda prior, p, ratio: (prior * p * ratio).sum((0, 2)),
-):
-    """The mutual information again, with every step open to a mistake."""
-    log_p = normalise(fitness)
-    return total(prior, log_p.exp(), log_p - marginal(log_p, prior))
+def mutual(fitness, prior):
+    """The mutual information, plainly written."""
+    log_p = fitness.log_softmax(0)
+    p, ratio = log_p.exp(), log_p - ln_p_x(log_p, prior)
+    return (prior * p * ratio).sum((0, 2))
 
 
-WRONG_Z = (
-    lambda s: s.log_softmax(2),
-    "Z_T should sum over the images (axis 0); yours sums over the templates",
-)
-WRONG_P_X = (
-    lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
-    "p(x) should be Σ_T p(T) p(x|T); yours takes the plain mean over the templates",
-)
+WRONG_Z = {
+    (".log_softmax(0)", ".log_softmax(2)"): "Z_T should sum over the images (axis 0); yours sums "
+    "over the templates",
+}
+WRONG_P_X = {
+    ("ln_p_x(log_p, prior)", "log_p.exp().mean(-1, keepdim=True).log()"): "p(x) should be Σ_T "
+    "p(T) p(x|T); yours takes the plain mean over the templates",
+}
 
 
 def _law_of_information(got: Tensor, want: Tensor, args: tuple) -> tuple:
@@ -166,66 +157,47 @@ mutual_information = Task(
         ),
         "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=1, dtype=torch.float32)),
     },
-    mistakes=wrong(
-        mutual,
-        lambda fitness, prior: mutual(fitness, prior) / math.log(2),
-        "the result should be in nats, with the natural logarithm; yours is in bits, log₂",
-        lambda fitness, prior: -mutual(fitness, prior),
-        "mutual information is never negative; yours has the opposite sign, that of the loss "
-        "or of ln p(x)/p(x|T)",
-        partial(
-            mutual,
-            marginal=lambda log_p, prior: log_p.exp().mean(-1, keepdim=True).log(),
-            total=lambda prior, p, ratio: (p * ratio).sum(0).mean(-1),
-        ),
-        "the templates should be weighted by the given prior; yours are all equally likely",
-        normalise=(
-            *WRONG_Z,
-            lambda s: s.log_softmax(1),
-            "Z_T should sum over the images (axis 0); yours sums over the filters, which should "
-            "not know of each other",
-            lambda s: s - s.logsumexp((0, 2), keepdim=True),
-            "each template should have its own Z_T, a sum over the images; yours has one sum over "
-            "images and templates",
-            lambda s: s,
-            "p(x|T) should be divided by Z_T, so that it sums to 1 over the images; yours is exp "
-            "of the fitness alone",
-        ),
-        marginal=(
-            lambda log_p, prior: -math.log(len(log_p)),
-            "p(x) should be Σ_T p(T) p(x|T), another number for each image; yours is 1/N",
-            lambda log_p, prior: log_p.logsumexp(-1, keepdim=True),
-            "p(x) should be Σ_T p(T) p(x|T); in yours the weights p(T) are missing",
-            *WRONG_P_X,
-            lambda log_p, prior: (prior.log() + log_p).logsumexp(0, keepdim=True),
-            "p(x) should be a sum over the templates, one number for each image; yours sums over "
-            "the images",
-            lambda log_p, prior: 0,
-            "the logarithm should be of p(x|T)/p(x); yours is of p(x|T) alone",
-        ),
-        total=(
-            lambda prior, p, ratio: (p * ratio).sum((0, 2)),
-            "the sum over the templates should be weighted by p(T); yours is not weighted",
-            lambda prior, p, ratio: (p * ratio).sum(0).mean(-1),
-            "the outer sum should be weighted by the given p(T); yours is a plain mean over the "
-            "templates",
-            lambda prior, p, ratio: (prior * ratio).sum((0, 2)),
-            "inside, each image should count with p(x|T); in yours this factor is missing",
-            lambda prior, p, ratio: (prior * p * ratio).sum(2).mean(0),
-            "the probabilities p(x|T) already weigh the images, so they are summed; yours takes "
-            "the mean over the images, and is N times too small",
-            lambda prior, p, ratio: (prior * p * ratio).sum(),
-            "each filter should get a number of its own, (C,); yours adds them up",
-            lambda prior, p, ratio: (prior * p * ratio).sum((0, 2)).mean(),
-            "each filter should get a number of its own, (C,); yours is the mean over the filters",
-            lambda prior, p, ratio: (prior * p * ratio).sum(2),
-            "the result should be one number for each filter; yours still has the axis of the "
-            "images, (N, C)",
-            lambda prior, p, ratio: (prior * p * ratio).sum(0),
-            "the result should be one number for each filter; yours still has the axis of the "
-            "templates, (C, T)",
-        ),
-    ),
+    plain=mutual,
+    slips={
+        (".sum((0, 2))", ".sum((0, 2)) / math.log(2)"): "the result should be in nats, with the "
+        "natural logarithm; yours is in bits, log₂",
+        (".sum((0, 2))", ".sum(2).mean(0)"): "the probabilities p(x|T) already weigh the images, "
+        "so they are summed; yours takes the mean over the images, and is N times too small",
+        (".sum((0, 2))", ".sum()"): "each filter should get a number of its own, (C,); yours adds "
+        "them up",
+        (".sum((0, 2))", ".sum((0, 2)).mean()"): "each filter should get a number of its own, "
+        "(C,); yours is the mean over the filters",
+        (".sum((0, 2))", ".sum(2)"): "the result should be one number for each filter; yours "
+        "still has the axis of the images, (N, C)",
+        (".sum((0, 2))", ".sum(0)"): "the result should be one number for each filter; yours "
+        "still has the axis of the templates, (C, T)",
+        ("return (", "return -("): "mutual information is never negative; yours has the opposite "
+        "sign, that of the loss or of ln p(x)/p(x|T)",
+        ("log_p = f", "prior = 0 * prior + 1 / len(prior); log_p = f"): "the templates should be "
+        "weighted by the given prior; yours are all equally likely",
+        **WRONG_Z,
+        (".log_softmax(0)", ".log_softmax(1)"): "Z_T should sum over the images (axis 0); yours "
+        "sums over the filters, which should not know of each other",
+        (".log_softmax(0)", " - fitness.logsumexp((0, 2), keepdim=True)"): "each template should "
+        "have its own Z_T, a sum over the images; yours has one sum over images and templates",
+        (".log_softmax(0)", ""): "p(x|T) should be divided by Z_T, so that it sums to 1 over the "
+        "images; yours is exp of the fitness alone",
+        ("ln_p_x(log_p, prior)", "-math.log(len(log_p))"): "p(x) should be Σ_T p(T) p(x|T), "
+        "another number for each image; yours is 1/N",
+        ("ln_p_x(log_p, prior)", "log_p.logsumexp(-1, keepdim=True)"): "p(x) should be Σ_T p(T) "
+        "p(x|T); in yours the weights p(T) are missing",
+        **WRONG_P_X,
+        ("ln_p_x(log_p, prior)", "(prior.log() + log_p).logsumexp(0, keepdim=True)"): "p(x) "
+        "should be a sum over the templates, one number for each image; yours sums over the images",
+        ("ln_p_x(log_p, prior)", "0"): "the logarithm should be of p(x|T)/p(x); yours is of "
+        "p(x|T) alone",
+        ("prior * p * ratio", "p * ratio"): "the sum over the templates should be weighted by "
+        "p(T); yours is not weighted",
+        ("prior * p * ratio", "prior * ratio"): "inside, each image should count with p(x|T); in "
+        "yours this factor is missing",
+        ("(prior * p * ratio).sum((0, 2))", "(p * ratio).sum(0).mean(-1)"): "the outer sum should "
+        "be weighted by the given p(T); yours is a plain mean over the templates",
+    },
     hints=(
         "Which axis are the images, which the templates? Z_T sums over one, p(x) over the other.",
         "Stay with logarithms: ln p(x|T) is log_softmax over the images, ln p(x) is logsumexp over "
@@ -246,22 +218,15 @@ def _unsure(p, given=0.0):
     return -(p.exp() * (p - given))
 
 
-def _terms(
-    fitness,
-    prior,
-    *,
-    joint=lambda s, prior: prior.log() + s.log_softmax(0),
-    negative=-1,
-    before=lambda prior, count: _unsure(prior.log()).sum().expand(count),
-    whether=lambda some, none, x: (_unsure(some, x) + _unsure(none, x)).sum(0),
-    where=lambda spots, some, x: _unsure(spots, some).sum((0, 2)),
-    finish=lambda a, b, c: (a, b, c),
-):
-    table = joint(fitness, prior).roll(-1 - negative, -1)
+def _terms(fitness, prior):
+    table = prior.log() + fitness.log_softmax(0)
     spots, none = table[..., :-1], table[..., -1]
     some, x = spots.logsumexp(-1), table.logsumexp(-1)
-    first = before(prior, fitness.shape[1])
-    return finish(first, whether(some, none, x), where(spots, some[..., None], x[..., None]))
+    somewhere = some[..., None]
+    before = _unsure(prior.log()).sum().expand(fitness.shape[1])
+    whether = (_unsure(some, x) + _unsure(none, x)).sum(0)
+    where = _unsure(spots, somewhere).sum((0, 2))
+    return before, whether, where
 
 
 COUNTS = "in “where” each image should count with p(T⁺, x); "
@@ -285,84 +250,75 @@ entropy_terms = Task(
         OVERFLOW: LARGE,
         "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=11, dtype=torch.float32)),
     },
-    mistakes=wrong(
-        _terms,
-        finish=(
-            lambda a, b, c: (a, c, b),
-            "“whether” should come before “where”; yours are in the other order",
-            lambda *terms: tuple(term / math.log(2) for term in terms),
-            "entropies should be in nats, with the natural logarithm; yours are in bits, log₂",
-            lambda a, b, c: (a, b, -c),
-            "“where” is an entropy and never negative; yours lacks the minus sign, as equation 7 "
-            "does in the paper",
-            lambda a, b, c: (a, -b, c),
-            "“whether” is an entropy and never negative; yours lacks the minus sign",
-            lambda *terms: tuple(-term for term in terms),
-            "entropies are never negative; in yours all three minus signs are missing",
-            lambda a, b, c: (a, a - b - c, c),
-            "the second term should be what stays unsure about “whether”; yours is the mutual "
-            "information",
-        ),
-        negative=(
-            0,
-            "the negative template is the last one; yours takes the first for it",
-        ),
-        joint=(
-            lambda s, prior: prior.log() + s.log_softmax(2),
-            "p(x|T) should be divided by Z_T, a sum over the images (axis 0); yours sums over the "
-            "templates",
-            lambda s, prior: s.log_softmax(0),
-            "p(T, x) should be p(T)·p(x|T); in yours the prior is missing",
-        ),
-        where=(
-            lambda spots, some, x: _unsure(spots, x).sum((0, 2)),
-            "“where” is asked given that the part is there: inside the logarithm, divide by "
-            "p(T⁺, x); yours divides by p(x)",
-            lambda spots, some, x: _unsure(spots - some).sum((0, 2)),
-            f"{COUNTS}in yours all images count alike",
-            lambda spots, some, x: _unsure(spots - some).sum(2).mean(0),
-            f"{COUNTS}yours is the plain mean over the images",
-            lambda spots, some, x: (x.exp() * _unsure(spots - some)).sum((0, 2)),
-            f"{COUNTS}yours counts with p(x), also where there is no part",
-            lambda spots, some, x: ((some - x).exp() * _unsure(spots - some)).sum((0, 2)),
-            f"{COUNTS}yours counts with p(T⁺|x): the factor p(x) is missing",
-            lambda spots, some, x: _unsure(spots).sum((0, 2)),
-            "“where” is asked given the map and that the part is there: p(T_μ, x) should be "
-            "divided by p(T⁺, x), so that it sums to 1 over the places; yours is not divided",
-            lambda spots, some, x: (some.exp() * _unsure(spots - x)).sum((0, 2)),
-            "“where” is asked given that the part is there: p(T_μ|x) should be divided by p(T⁺|x), "
-            "so that it sums to 1 over the places; yours sums to less",
-            lambda spots, some, x: _unsure(spots - x).sum((0, 2)),
-            f"{COUNTS}and p(T_μ|x) be divided by p(T⁺|x); in yours both are missing",
-        ),
-        whether=(
-            lambda some, none, x: (_unsure(some - x) + _unsure(none - x)).sum(0),
-            "in “whether” each image should count with p(x); in yours all images count alike",
-            lambda some, none, x: (_unsure(some - x) + _unsure(none - x)).mean(0),
-            "in “whether” each image should count with p(x); yours is the plain mean",
-            lambda some, none, x: _unsure(some, x).sum(0),
-            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁻",
-            lambda some, none, x: _unsure(none, x).sum(0),
-            "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁺",
-            lambda some, none, x: (_unsure(some) + _unsure(none)).sum(0),
-            "“whether” is an entropy given the map: inside the logarithm, divide by p(x); yours "
-            "does not divide",
-            lambda some, none, x: _unsure(some.logsumexp(0)) + _unsure(none.logsumexp(0)),
-            "“whether” is what stays unsure after a map was seen; yours is H(T′), from before",
-        ),
-        before=(
-            lambda prior, count: torch.full((count,), math.log(len(prior))).to(prior),
-            "H(T) = −Σ p(T) ln p(T) depends on the prior; yours is ln of the number of templates, "
-            "right for equal probabilities only",
-            lambda prior, count: _unsure(prior.log()).sum(),
-            "H(T) should be given for every filter, (C,), although it is the same; yours is one "
-            "number",
-            lambda prior, count: sum(
-                _unsure(p.log()) for p in (prior[:-1].sum(), prior[-1])
-            ).expand(count),
-            "H(T) is the entropy of all n²+1 templates; yours is that of T⁺ against T⁻",
-        ),
-    ),
+    plain=_terms,
+    slips={
+        ("before, whether, where", "before, where, whether"): "“whether” should come before "
+        "“where”; yours are in the other order",
+        (
+            "before, whether, where",
+            "tuple(term / math.log(2) for term in (before, whether, where))",
+        ): "entropies should be in nats, with the natural logarithm; yours are in bits, log₂",
+        ("before, whether, where", "before, whether, -where"): "“where” is an entropy and never "
+        "negative; yours lacks the minus sign, as equation 7 does in the paper",
+        ("before, whether, where", "before, -whether, where"): "“whether” is an entropy and never "
+        "negative; yours lacks the minus sign",
+        ("before, whether, where", "-before, -whether, -where"): "entropies are never negative; "
+        "in yours all three minus signs are missing",
+        ("before, whether, where", "before, before - whether - where, where"): "the second term "
+        "should be what stays unsure about “whether”; yours is the mutual information",
+        ("table[..., :-1], table[..., -1]", "table[..., 1:], table[..., 0]"): "the negative "
+        "template is the last one; yours takes the first for it",
+        ("log_softmax(0)", "log_softmax(2)"): "p(x|T) should be divided by Z_T, a sum over the "
+        "images (axis 0); yours sums over the templates",
+        ("prior.log() + fitness", "fitness"): "p(T, x) should be p(T)·p(x|T); in yours the prior "
+        "is missing",
+        ("spots, somewhere", "spots, x[..., None]"): "“where” is asked given that the part is "
+        "there: inside the logarithm, divide by p(T⁺, x); yours divides by p(x)",
+        ("spots, somewhere", "spots - somewhere"): f"{COUNTS}in yours all images count alike",
+        ("spots, somewhere", "spots"): "“where” is asked given the map and that the part is "
+        "there: p(T_μ, x) should be divided by p(T⁺, x), so that it sums to 1 over the places; "
+        "yours is not divided",
+        ("spots, somewhere", "spots - x[..., None]"): f"{COUNTS}and p(T_μ|x) be divided by "
+        "p(T⁺|x); in yours both are missing",
+        ("(spots, somewhere).sum((0, 2))", "(spots - somewhere).sum(2).mean(0)"): f"{COUNTS}yours "
+        "is the plain mean over the images",
+        (
+            "_unsure(spots, somewhere)",
+            "(x.exp()[..., None] * _unsure(spots - somewhere))",
+        ): f"{COUNTS}yours counts with p(x), also where there is no part",
+        (
+            "_unsure(spots, somewhere)",
+            "((some - x).exp()[..., None] * _unsure(spots - somewhere))",
+        ): f"{COUNTS}yours counts with p(T⁺|x): the factor p(x) is missing",
+        (
+            "_unsure(spots, somewhere)",
+            "(somewhere.exp() * _unsure(spots - x[..., None]))",
+        ): "“where” is asked given that the part is there: p(T_μ|x) should be divided by p(T⁺|x), "
+        "so that it sums to 1 over the places; yours sums to less",
+        ("_unsure(some, x) + _unsure(none, x)", "_unsure(some - x) + _unsure(none - x)"): "in "
+        "“whether” each image should count with p(x); in yours all images count alike",
+        ("_unsure(some, x) + _unsure(none, x)", "_unsure(some) + _unsure(none)"): "“whether” is "
+        "an entropy given the map: inside the logarithm, divide by p(x); yours does not divide",
+        (
+            "(_unsure(some, x) + _unsure(none, x)).sum(0)",
+            "(_unsure(some - x) + _unsure(none - x)).mean(0)",
+        ): "in “whether” each image should count with p(x); yours is the plain mean",
+        (
+            "(_unsure(some, x) + _unsure(none, x)).sum(0)",
+            "_unsure(some.logsumexp(0)) + _unsure(none.logsumexp(0))",
+        ): "“whether” is what stays unsure after a map was seen; yours is H(T′), from before",
+        (" + _unsure(none, x)", ""): "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁻",
+        ("_unsure(some, x) + ", ""): "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁺",
+        ("_unsure(prior.log()).sum()", "torch.tensor(math.log(len(prior))).to(prior)"): "H(T) = "
+        "−Σ p(T) ln p(T) depends on the prior; yours is ln of the number of templates, right for "
+        "equal probabilities only",
+        (
+            "_unsure(prior.log()).sum()",
+            "sum(_unsure(p.log()) for p in (prior[:-1].sum(), prior[-1]))",
+        ): "H(T) is the entropy of all n²+1 templates; yours is that of T⁺ against T⁻",
+        (".expand(fitness.shape[1])", ""): "H(T) should be given for every filter, (C,), although "
+        "it is the same; yours is one number",
+    },
     hints=(
         "Begin with the table p(T, x) = p(T)·p(x|T). Each term is a sum over this table.",
         "p(T⁺, x) is the sum of all columns but the last, p(x) of all. Both terms have the form "

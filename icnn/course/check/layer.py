@@ -6,28 +6,21 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, gradient, random, wrong
-from icnn.course.check.templates import TIED_MAPS, WORKED_MAP, at_largest
+from icnn.course.check._runner import Task, given, gradient, random
+from icnn.course.check.templates import TIED_MAPS, WORKED_MAP
 
 # --- the forward pass ----------------------------------------------------------------------------
 
 
-def _masked_maps(
-    x,
-    *,
-    beta=4.0,
-    mask=icnn.part_mask,
-    join=lambda x, mask: x * mask,
-    finish=lambda masked: masked.clamp(min=0),
-):
-    return finish(join(x, mask(x.detach(), beta=beta)))
+def _masked_maps(x, *, beta=4.0):
+    mask = icnn.part_mask(x, beta=beta)
+    return (x * mask).clamp(min=0)
 
 
-def _template_mask(x, *, beta):
+def _template_mask(x, beta):
     """The template at the peak, negative part and all."""
-    n = x.shape[-1]
-    templates = icnn.part_templates(n, beta=beta, tau=1.0, dtype=x.dtype)
-    return templates[at_largest(x)]
+    templates = icnn.part_templates(x.shape[-1], beta=beta, tau=1.0, dtype=x.dtype)
+    return templates[x.flatten(2).argmax(2)]
 
 
 def _signed(*shape: int, seed: int) -> Tensor:
@@ -53,46 +46,35 @@ masked_maps = Task(
             _signed(2, 3, 4, 4, seed=46), beta=2.0, use=gradient
         ),
     },
-    mistakes=wrong(
-        _masked_maps,
-        lambda x, beta=4.0: _masked_maps(x),
-        "β should go to the mask; yours is the same for every β",
-        lambda x, beta=4.0: _masked_maps(x.detach(), beta=beta),
-        "the values are right, but no gradient reaches x, so the layers below could not learn: "
-        "do not detach x itself, and stay with torch",
-        finish=(
-            lambda masked: masked,
-            "what is negative should become 0 at the end; in yours max(…, 0), a ReLU, is missing",
-        ),
-        join=(
-            lambda x, mask: x,
-            "far from its peak a map should become 0; yours applies the ReLU, but no mask",
-            lambda x, mask: mask,
-            "the map should be multiplied by the mask; yours is the mask alone",
-            lambda x, mask: x + mask,
-            "the map should be multiplied by the mask; yours adds the two",
-            lambda x, mask: x * mask * mask,
-            "the map should be multiplied by the mask once; yours is masked twice",
-            lambda x, mask: x * (mask > 0),
-            "the mask should fade with the distance from the peak; yours lets all near units pass "
-            "in full",
-            lambda x, mask: x * mask * 0.5 / mask[0, 0].numel(),
-            "the mask should be 1 at the peak, so that the peak passes unchanged; yours is τ there",
-        ),
-        mask=(
-            _template_mask,
-            "the mask should end at 0; yours is a whole template, whose negative part turns "
-            "negative values into positive ones",
-            lambda x, beta: x == x.amax((2, 3), keepdim=True),
-            "the neighbourhood of the peak should pass as well; yours keeps the peak alone",
-            lambda x, beta: icnn.part_mask(x.sum(1, keepdim=True), beta=beta).expand_as(x),
-            "each map should get its own mask; in yours all filters of an image share one",
-            lambda x, beta: icnn.part_mask(x, beta=beta).mT,
-            "row and column of the mask's peak are swapped in yours",
-            lambda x, beta: 1 - icnn.part_mask(x, beta=beta),
-            "the neighbourhood of the peak should pass; yours removes it and keeps the rest",
-        ),
-    ),
+    plain=_masked_maps,
+    slips={
+        ("beta=beta", "beta=4.0"): "β should go to the mask; yours is the same for every β",
+        ("(x * mask)", "(x.detach() * mask)"): "the values are right, but no gradient reaches x, "
+        "so the layers below could not learn: do not detach x itself, and stay with torch",
+        (".clamp(min=0)", ""): "what is negative should become 0 at the end; in yours max(…, 0), "
+        "a ReLU, is missing",
+        ("x * mask", "x"): "far from its peak a map should become 0; yours applies the ReLU, but "
+        "no mask",
+        ("x * mask", "mask"): "the map should be multiplied by the mask; yours is the mask alone",
+        ("x * mask", "x + mask"): "the map should be multiplied by the mask; yours adds the two",
+        ("x * mask", "x * mask * mask"): "the map should be multiplied by the mask once; yours is "
+        "masked twice",
+        ("x * mask", "x * (mask > 0)"): "the mask should fade with the distance from the peak; "
+        "yours lets all near units pass in full",
+        ("x * mask", "x * mask * 0.5 / mask[0, 0].numel()"): "the mask should be 1 at the peak, "
+        "so that the peak passes unchanged; yours is τ there",
+        ("icnn.part_mask(x, beta=beta)", "_template_mask(x, beta)"): "the mask should end at 0; "
+        "yours is a whole template, whose negative part turns negative values into positive ones",
+        ("icnn.part_mask(x, beta=beta)", "x == x.amax((2, 3), keepdim=True)"): "the neighbourhood "
+        "of the peak should pass as well; yours keeps the peak alone",
+        (
+            "icnn.part_mask(x, beta=beta)",
+            "icnn.part_mask(x.sum(1, keepdim=True), beta=beta).expand_as(x)",
+        ): "each map should get its own mask; in yours all filters of an image share one",
+        ("beta=beta)", "beta=beta).mT"): "row and column of the mask's peak are swapped in yours",
+        ("icnn.part", "1 - icnn.part"): "the neighbourhood of the peak should pass; yours removes "
+        "it and keeps the rest",
+    },
     hints=(
         "icnn.part_mask does the greater part of it. What does it return: a map, or a shape?",
         "Multiply unit by unit, then cut off below 0. Operators that end in _, and *=, change "
@@ -107,18 +89,9 @@ masked_maps = Task(
 # --- the running peak ----------------------------------------------------------------------------
 
 
-def _running_peak(
-    old,
-    x,
-    momentum,
-    *,
-    latest=lambda x: x.amax((2, 3)).mean(0),
-    mix=lambda old, new, momentum: old + momentum * (new - old),
-    first=lambda new, momentum: new,
-    cut=Tensor.detach,
-):
-    new = latest(cut(x))
-    return first(new, momentum) if old is None else mix(old, new, momentum)
+def _running_peak(old, x, momentum):
+    new = x.detach().amax((2, 3)).mean(0)
+    return new if old is None else old + momentum * (new - old)
 
 
 def _has_gradient(function, old, x, momentum) -> bool:
@@ -154,56 +127,40 @@ running_peak = Task(
             None, random(4, 3, 5, 5, seed=58), 0.1, use=_has_gradient
         ),
     },
-    mistakes=wrong(
-        _running_peak,
-        mix=(
-            lambda old, new, momentum: momentum * old + (1 - momentum) * new,
-            "momentum is the share of the new value; in yours it is the share of the old one",
-            lambda old, new, momentum: new,
-            "after the first batch the old value should count, too; yours forgets it",
-            lambda old, new, momentum: old,
-            "the new batch should change the running value; yours stays as it was",
-            lambda old, new, momentum: old + momentum * new,
-            "the old value should move towards the new one, by momentum·(new − old); yours "
-            "adds momentum·new, and grows without end",
-            lambda old, new, momentum: old + momentum * (old - new),
-            "the old value should move towards the new one; yours moves away: "
-            "(new − old), not (old − new)",
-            lambda old, new, momentum: old + 0.1 * (new - old),
-            "the given momentum should be used; yours is always 0.1",
-            lambda old, new, momentum: torch.maximum(old, new),
-            "the running value should be able to fall; yours keeps the larger of old and new",
-        ),
-        first=(
-            lambda new, momentum: momentum * new,
-            "on the first batch the new value is the result; yours starts from 0 and needs "
-            "many batches to warm up",
-            lambda new, momentum: torch.zeros_like(new),
-            "on the first batch the new value is the result; yours is 0",
-        ),
-        latest=(
-            lambda x: x.amax((0, 2, 3)),
-            "the new value should be the mean over the images of their peaks; yours is the "
-            "largest peak of the batch",
-            lambda x: x.mean((0, 2, 3)),
-            "the new value should be made of peaks, the largest value of each map; yours "
-            "is the mean over the units",
-            lambda x: x.mean(0).amax((1, 2)),
-            "first take the peak of each map, then the mean over the images; yours averages the "
-            "maps first",
-            lambda x: x.amax((2, 3)).sum(0),
-            "the new value should be the mean over the images; yours is the sum",
-            lambda x: x.amax((2, 3)).mean().expand(x.shape[1]),
-            "each filter should have a peak of its own; yours is averaged over the filters, too",
-            lambda x: x.amax((1, 2, 3)).mean(0).expand(x.shape[1]),
-            "each filter should have a peak of its own; yours is that of the strongest filter",
-        ),
-        cut=(
-            lambda x: x,
-            "the values are right, but they carry a gradient, so the network could lower them to "
-            "please the loss: detach",
-        ),
-    ),
+    plain=_running_peak,
+    slips={
+        ("old + momentum * (new - old)", "momentum * old + (1 - momentum) * new"): "momentum is "
+        "the share of the new value; in yours it is the share of the old one",
+        ("old + momentum * (new - old)", "new"): "after the first batch the old value should "
+        "count, too; yours forgets it",
+        ("old + momentum * (new - old)", "old"): "the new batch should change the running value; "
+        "yours stays as it was",
+        ("old + momentum * (new - old)", "torch.maximum(old, new)"): "the running value should be "
+        "able to fall; yours keeps the larger of old and new",
+        ("(new - old)", "new"): "the old value should move towards the new one, by momentum·(new "
+        "− old); yours adds momentum·new, and grows without end",
+        ("new - old", "old - new"): "the old value should move towards the new one; yours moves "
+        "away: (new − old), not (old − new)",
+        ("momentum * (", "0.1 * ("): "the given momentum should be used; yours is always 0.1",
+        ("new if", "momentum * new if"): "on the first batch the new value is the result; yours "
+        "starts from 0 and needs many batches to warm up",
+        ("new if", "torch.zeros_like(new) if"): "on the first batch the new value is the result; "
+        "yours is 0",
+        (".amax((2, 3)).mean(0)", ".amax((0, 2, 3))"): "the new value should be the mean over the "
+        "images of their peaks; yours is the largest peak of the batch",
+        (".amax((2, 3)).mean(0)", ".mean((0, 2, 3))"): "the new value should be made of peaks, "
+        "the largest value of each map; yours is the mean over the units",
+        (".amax((2, 3)).mean(0)", ".mean(0).amax((1, 2))"): "first take the peak of each map, "
+        "then the mean over the images; yours averages the maps first",
+        (".amax((2, 3)).mean(0)", ".amax((1, 2, 3)).mean(0).expand(x.shape[1])"): "each filter "
+        "should have a peak of its own; yours is that of the strongest filter",
+        (".mean(0)", ".sum(0)"): "the new value should be the mean over the images; yours is the "
+        "sum",
+        (".mean(0)", ".mean().expand(x.shape[1])"): "each filter should have a peak of its own; "
+        "yours is averaged over the filters, too",
+        (".detach()", ""): "the values are right, but they carry a gradient, so the network could "
+        "lower them to please the loss: detach",
+    },
     hints=(
         "Two reductions, one after the other, over different axes: the largest over the units, the "
         "mean over the images.",
@@ -219,21 +176,13 @@ running_peak = Task(
 # --- whose filter is it? -------------------------------------------------------------------------
 
 
-def _assign(
-    activations,
-    labels,
-    n_categories,
-    *,
-    level=lambda x: x.mean((2, 3)),
-    average=lambda own: own.mean(0),
-    absent=-torch.inf,
-    choose=lambda table: table.argmax(0),
-):
-    strength = level(activations)
-    table = torch.full((n_categories, strength.shape[1]), absent, dtype=strength.dtype)
+def _assign(activations, labels, n_categories):
+    strength = activations.mean((2, 3))
+    table = torch.full((n_categories, strength.shape[1]), -torch.inf, dtype=strength.dtype)
     for category in labels.unique():
-        table[category] = average(strength[labels == category])
-    return choose(table)
+        own = strength[labels == category]
+        table[category] = own.mean(0)
+    return table.argmax(0)
 
 
 def _most_wins(activations, labels, n_categories):
@@ -274,48 +223,37 @@ assign_categories = Task(
         "a batch of one image": given(_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5),
         "maps in float32": given(_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3),
     },
-    mistakes=wrong(
-        _assign,
-        _most_wins,
-        "each filter is asked for its own favourite category; yours counts on which images it "
-        "is the strongest of all filters",
-        average=(
-            lambda own: own.sum(0),
-            "categories should be compared by the mean over their images; yours compares sums, "
-            "which favours categories with many images",
-            lambda own: own.amax(0),
-            "categories should be compared by the mean over their images; yours compares the "
-            "one strongest image of each",
-            lambda own: own.median(0).values,
-            "categories should be compared by the mean over their images; yours takes the median",
-            lambda own: own[0],
-            "all images of a category count, as a mean; yours takes only one image of each",
-        ),
-        level=(
-            lambda x: x.amax((2, 3)),
-            "activation is the mean over all units; yours takes the peak of each map",
-        ),
-        choose=(
-            lambda table: table.argmin(0),
-            "the category with the largest mean is wanted; yours is the one with the smallest",
-            lambda table: table.argmax(1),
-            "the question is which category each filter prefers, (C,); yours is which filter each "
-            "category prefers, one for each category",
-            lambda table: table.argmax(0) + 1,
-            "categories are counted from 0; yours are counted from 1",
-            lambda table: table.amax(0),
-            "the number of the category is wanted, an argmax; yours is its mean activation",
-            lambda table: table.T,
-            "the number of the category is wanted; yours is the whole table of means",
-            lambda table: torch.eye(len(table)).long()[table.argmax(0)],
-            "the number of the category is wanted; yours is one-hot",
-        ),
-        absent=(
-            torch.nan,
-            "a category without images should never be chosen; in yours its mean is NaN, which "
-            "argmax takes for the largest",
-        ),
-    ),
+    plain=_assign,
+    slips={
+        ("own.mean(0)", "own.sum(0)"): "categories should be compared by the mean over their "
+        "images; yours compares sums, which favours categories with many images",
+        ("own.mean(0)", "own.amax(0)"): "categories should be compared by the mean over their "
+        "images; yours compares the one strongest image of each",
+        ("own.mean(0)", "own.median(0).values"): "categories should be compared by the mean over "
+        "their images; yours takes the median",
+        ("own.mean(0)", "own[0]"): "all images of a category count, as a mean; yours takes only "
+        "one image of each",
+        (".mean((2, 3))", ".amax((2, 3))"): "activation is the mean over all units; yours takes "
+        "the peak of each map",
+        ("table.argmax(0)", "table.argmin(0)"): "the category with the largest mean is wanted; "
+        "yours is the one with the smallest",
+        ("table.argmax(0)", "table.argmax(1)"): "the question is which category each filter "
+        "prefers, (C,); yours is which filter each category prefers, one for each category",
+        ("table.argmax(0)", "table.argmax(0) + 1"): "categories are counted from 0; yours are "
+        "counted from 1",
+        ("table.argmax(0)", "table.amax(0)"): "the number of the category is wanted, an argmax; "
+        "yours is its mean activation",
+        ("table.argmax(0)", "table.T"): "the number of the category is wanted; yours is the whole "
+        "table of means",
+        ("table.argmax(0)", "torch.eye(len(table)).long()[table.argmax(0)]"): "the number of the "
+        "category is wanted; yours is one-hot",
+        ("-torch.inf", "torch.nan"): "a category without images should never be chosen; in yours "
+        "its mean is NaN, which argmax takes for the largest",
+    },
+    others={
+        _most_wins: "each filter is asked for its own favourite category; yours counts on which "
+        "images it is the strongest of all filters",
+    },
     hints=(
         "First shrink each map to one number. There remains a table (N, C) whose rows have labels.",
         "For each category take the mean over the rows with this label, and stack. The mean of no "

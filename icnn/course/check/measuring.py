@@ -6,29 +6,21 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, random, wrong
+from icnn.course.check._runner import Task, given, random
 from icnn.course.check.templates import (
     TIED_MAPS,
     at_largest,
-    at_largest_of_all,
-    at_largest_of_the_sum,
-    at_smallest,
 )
 
 # --- peaks ---------------------------------------------------------------------------------------
 
 
-def _peaks(
-    maps,
-    *,
-    where=at_largest,
-    place=lambda flat, n: (flat // n, flat % n),
-    score=lambda x, flat: x.flatten(-2).amax(-1),
-    finish=lambda places, scores: (places, scores),
-):
-    flat = where(maps)
-    places = torch.stack(place(flat, maps.shape[-1]), -1).to(maps.dtype)
-    return finish(places, score(maps, flat))
+def _peaks(maps):
+    n = maps.shape[-1]
+    flat = at_largest(maps)
+    places = torch.stack([flat // n, flat % n], -1).to(maps.dtype)
+    scores = maps.amax((2, 3))
+    return places, scores
 
 
 PEAK_MAP = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 5.0, 3.0]])[None, None]
@@ -50,45 +42,37 @@ peaks = Task(
         "a map of one unit": given(random(1, 1, 1, 1, seed=74)),
         "maps in half precision": given(random(2, 3, 4, 4, seed=75).half()),
     },
-    mistakes=wrong(
-        _peaks,
-        place=(
-            lambda flat, n: (flat % n, flat // n),
-            "a position is (row, column); yours is (column, row)",
-            lambda flat, n: (flat // n + 1, flat % n + 1),
-            "rows and columns are counted from 0; yours are counted from 1",
-            lambda flat, n: (flat // n + 0.5, flat % n + 0.5),
-            "positions are in whole units; yours are half a unit further, at the middle of a pixel",
-            lambda flat, n: (flat / n, flat % n),
-            "the row is the whole part of index/n; yours has a fraction: divide with //",
-            lambda flat, n: (flat // n / n, flat % n / n),
-            "positions are in units, from 0 to n−1; yours are shares of the map, divided by n",
-            lambda flat, n: (flat // 3, flat % 3),
-            "the index is split by the side n of the maps; yours is right for 3×3 maps only",
-        ),
-        where=(
-            at_smallest,
-            "the position should be that of the largest value; yours is that of the smallest",
-            at_largest_of_all,
-            "each map should have its own peak; yours is the peak of the whole batch",
-            at_largest_of_the_sum,
-            "each filter should have its own peak; yours adds up the filters of an image first",
-        ),
-        score=(
-            lambda x, flat: x.mean((2, 3)),
-            "the score is the value at the peak; yours is the mean of the map",
-            lambda x, flat: x.sum((2, 3)),
-            "the score is the value at the peak; yours is the sum of the map",
-            lambda x, flat: flat.to(x.dtype),
-            "the score is the value at the peak; yours is the index of the unit",
-        ),
-        finish=(
-            lambda places, scores: (scores, places),
-            "positions should come first, then scores; yours are in the other order",
-            lambda places, scores: (places.movedim(-1, 0), scores),
-            "row and column should be the last axis, (N, C, 2); in yours they are the first",
-        ),
-    ),
+    plain=_peaks,
+    slips={
+        ("flat // n, flat % n", "flat % n, flat // n"): "a position is (row, column); yours is "
+        "(column, row)",
+        ("flat // n, flat % n", "flat // n + 1, flat % n + 1"): "rows and columns are counted "
+        "from 0; yours are counted from 1",
+        ("flat // n, flat % n", "flat // n + 0.5, flat % n + 0.5"): "positions are in whole "
+        "units; yours are half a unit further, at the middle of a pixel",
+        ("flat // n, flat % n", "flat / n, flat % n"): "the row is the whole part of index/n; "
+        "yours has a fraction: divide with //",
+        ("flat // n, flat % n", "flat // n / n, flat % n / n"): "positions are in units, from 0 "
+        "to n−1; yours are shares of the map, divided by n",
+        ("flat // n, flat % n", "flat // 3, flat % 3"): "the index is split by the side n of the "
+        "maps; yours is right for 3×3 maps only",
+        ("at_largest(maps)", "at_largest(-maps)"): "the position should be that of the largest "
+        "value; yours is that of the smallest",
+        ("at_largest(maps)", "(maps.argmax() % n**2).expand(maps.shape[:-2])"): "each map should "
+        "have its own peak; yours is the peak of the whole batch",
+        ("(maps)\n", "(maps.sum(1, keepdim=True).expand_as(maps))\n"): "each filter should have "
+        "its own peak; yours adds up the filters of an image first",
+        ("maps.amax((2, 3))", "maps.mean((2, 3))"): "the score is the value at the peak; yours is "
+        "the mean of the map",
+        ("maps.amax((2, 3))", "maps.sum((2, 3))"): "the score is the value at the peak; yours is "
+        "the sum of the map",
+        ("maps.amax((2, 3))", "flat.to(maps.dtype)"): "the score is the value at the peak; yours "
+        "is the index of the unit",
+        ("places, scores", "scores, places"): "positions should come first, then scores; yours "
+        "are in the other order",
+        ("places, scores", "places.movedim(-1, 0), scores"): "row and column should be the last "
+        "axis, (N, C, 2); in yours they are the first",
+    },
     hints=(
         "max over one axis returns two things. You have two axes of units: make one of them.",
         "A flat index is row times n plus column, so a division with remainder gives both back.",
@@ -110,60 +94,46 @@ def top_images(scores: Tensor, f: int, has_it: Tensor, top: int) -> Tensor:
 
 
 # What can go wrong with the choice, for every measure that looks at the top images.
-WRONG_IMAGES = (
-    lambda scores, f, has_it, top: top_images(-scores, f, has_it, top),
-    "the images with the highest scores count; yours are those with the lowest",
-    lambda scores, f, has_it, top: top_images(scores, f, has_it, len(scores)),
-    "only the `top` images with the highest scores count; yours uses all images",
-    lambda scores, f, has_it, top: has_it.nonzero()[:top, 0],
-    "the images should be sorted by the score of the filter; yours are the first ones in the batch",
-    lambda scores, f, has_it, top: top_images(scores, 0, has_it, top),
-    "each filter has top images of its own; yours takes the same images for all filters",
-)
-WRONG_ABSENT = (
-    lambda scores, f, has_it, top: (best := scores[:, f].topk(min(top, len(scores))).indices)[
-        has_it[best]
-    ],
-    "first drop the images without the landmark, then take the `top` best of the rest; yours "
+WRONG_IMAGES = {
+    ("(scores, f", "(-scores, f"): "the images with the highest scores count; yours are those "
+    "with the lowest",
+    ("has_it, top)", "has_it, len(scores))"): "only the `top` images with the highest scores "
+    "count; yours uses all images",
+    ("top_images(scores, f, has_it, top)", "has_it.nonzero()[:top, 0]"): "the images should be "
+    "sorted by the score of the filter; yours are the first ones in the batch",
+    ("(scores, f", "(scores, 0"): "each filter has top images of its own; yours takes the same "
+    "images for all filters",
+}
+WRONG_ABSENT = {
+    (
+        "top_images(scores, f, has_it, top)",
+        "(best := scores[:, f].topk(min(top, len(scores))).indices)[has_it[best]]",
+    ): "first drop the images without the landmark, then take the `top` best of the rest; yours "
     "takes the top images first, so that fewer remain",
-    lambda scores, f, has_it, top: top_images(scores, f, torch.ones_like(has_it), top),
-    "an image without the landmark (NaN) should be left out; in yours one such image spoils the "
-    "result",
-)
+    ("has_it, top)", "torch.ones_like(has_it), top)"): "an image without the landmark (NaN) "
+    "should be left out; in yours one such image spoils the result",
+}
 
 
-def _each(measure, points, scores, landmarks, top, choose):
-    """measure(points, landmarks) on the top images of each filter and landmark, (C, K)."""
+def _pairs(points, landmarks):
+    """An empty table (C, K), and for each filter and landmark which images have the landmark."""
     table = points.new_full((points.shape[1], landmarks.shape[1]), torch.nan)
-    for f in range(points.shape[1]):
-        for k in range(landmarks.shape[1]):
-            images = choose(scores, f, ~landmarks[:, k, 0].isnan(), top)
-            table[f, k] = measure(points[images, f], landmarks[images, k])
-    return table
+    has_it = ~landmarks[..., 0].isnan()
+    return table, [(f, k, has_it[:, k]) for f in range(len(table)) for k in range(table.shape[1])]
 
 
 # --- location instability ------------------------------------------------------------------------
 
 
-def _instability(
-    points,
-    scores,
-    landmarks,
-    image_size,
-    *,
-    top=100,
-    choose=top_images,
-    spread=lambda gap: gap.norm(dim=-1).std(),
-    unit=lambda height, width: (height**2 + width**2) ** 0.5,
-    average=lambda table: table.nanmean(1),
-):
-    size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    table = _each(lambda p, q: spread(q - p), points, scores, landmarks, top, choose)
-    return average(table / unit(*size))
-
-
-def _with_corner(points, scores, landmarks, image_size, *, top=100):
-    return _instability(points, scores, landmarks.nan_to_num(), image_size, top=top)
+def _instability(points, scores, landmarks, image_size, *, top=100):
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    diagonal = (height**2 + width**2) ** 0.5
+    table, pairs = _pairs(points, landmarks)
+    for f, k, has_it in pairs:
+        images = top_images(scores, f, has_it, top)
+        gap = landmarks[images, k] - points[images, f]
+        table[f, k] = gap.norm(dim=-1).std()
+    return (table / diagonal).nanmean(1)
 
 
 def _pooled(points, scores, landmarks, image_size, *, top=100):
@@ -227,56 +197,48 @@ location_instability = Task(
         ),
         "coordinates in float32": given(*scene(10, 3, 2, seed=102, dtype=torch.float32), 64, top=7),
     },
-    mistakes=wrong(
-        _instability,
-        _with_corner,
-        "an image without the landmark should be left out; yours puts the landmark at (0, 0)",
-        _pooled,
-        "the standard deviation should be taken for each landmark, then the mean; yours is one "
-        "over all landmarks together",
-        choose=WRONG_IMAGES + WRONG_ABSENT,
-        unit=(
-            lambda height, width: 1,
-            "distances should be divided by the diagonal of the image; yours are in pixels",
-            lambda height, width: height,
-            "distances should be divided by the diagonal of the image; yours by its height",
-            lambda height, width: width,
-            "distances should be divided by the diagonal of the image; yours by its width",
-            lambda height, width: height + width,
-            "the diagonal is √(height² + width²); yours is height + width",
-            lambda height, width: height**2 + width**2,
-            "the diagonal is √(height² + width²); in yours the root is missing",
-            lambda height, width: height * 2**0.5,
-            "the diagonal is √(height² + width²); yours is right for square images only",
-        ),
-        spread=(
-            lambda gap: gap.norm(dim=-1).std(correction=0),
-            "the standard deviation should divide by N − 1; yours divides by N",
-            lambda gap: gap.norm(dim=-1).var(),
-            "the standard deviation of the distances is wanted; yours is their variance",
-            lambda gap: gap.norm(dim=-1).mean(),
-            "the standard deviation of the distances is wanted; yours is their mean, but a peak "
-            "need not be at the landmark",
-            lambda gap: gap.abs().sum(-1).std(),
-            "the distance should be the straight line, √(rows² + columns²); yours is city blocks",
-            lambda gap: (gap**2).sum(-1).std(),
-            "the distance should be √(rows² + columns²); in yours the root is missing",
-            lambda gap: gap.var(0).sum().sqrt(),
-            "the spread of the distance is wanted, one number for each image; yours is the spread "
-            "of the difference vector",
-        ),
-        average=(
-            lambda table: table.nansum(1),
-            "the landmarks should be averaged; yours are added up",
-            lambda table: table,
-            "one number for each filter is wanted, the mean over the landmarks; yours still has "
-            "one for each landmark",
-            lambda table: table.nan_to_num(torch.inf).amin(1),
-            "the landmarks should be averaged; yours takes the steadiest one",
-            lambda table: table.nanmean(0),
-            "the mean should go over the landmarks; yours goes over the filters",
-        ),
-    ),
+    plain=_instability,
+    slips={
+        ("table, pairs", "landmarks = landmarks.nan_to_num(); table, pairs"): "an image without "
+        "the landmark should be left out; yours puts the landmark at (0, 0)",
+        **WRONG_IMAGES,
+        **WRONG_ABSENT,
+        (" / diagonal", ""): "distances should be divided by the diagonal of the image; yours are "
+        "in pixels",
+        ("diagonal)", "height)"): "distances should be divided by the diagonal of the image; "
+        "yours by its height",
+        ("diagonal)", "width)"): "distances should be divided by the diagonal of the image; yours "
+        "by its width",
+        ("diagonal)", "(height + width))"): "the diagonal is √(height² + width²); yours is height "
+        "+ width",
+        ("diagonal)", "diagonal**2)"): "the diagonal is √(height² + width²); in yours the root is "
+        "missing",
+        ("diagonal)", "(height * 2**0.5))"): "the diagonal is √(height² + width²); yours is right "
+        "for square images only",
+        (".std()", ".std(correction=0)"): "the standard deviation should divide by N − 1; yours "
+        "divides by N",
+        (".std()", ".var()"): "the standard deviation of the distances is wanted; yours is their "
+        "variance",
+        (".std()", ".mean()"): "the standard deviation of the distances is wanted; yours is their "
+        "mean, but a peak need not be at the landmark",
+        ("norm(dim=-1)", "abs().sum(-1)"): "the distance should be the straight line, √(rows² + "
+        "columns²); yours is city blocks",
+        ("gap.norm(dim=-1)", "(gap**2).sum(-1)"): "the distance should be √(rows² + columns²); in "
+        "yours the root is missing",
+        ("norm(dim=-1).std()", "var(0).sum().sqrt()"): "the spread of the distance is wanted, one "
+        "number for each image; yours is the spread of the difference vector",
+        (".nanmean(1)", ".nansum(1)"): "the landmarks should be averaged; yours are added up",
+        (".nanmean(1)", ""): "one number for each filter is wanted, the mean over the landmarks; "
+        "yours still has one for each landmark",
+        (".nanmean(1)", ".nan_to_num(torch.inf).amin(1)"): "the landmarks should be averaged; "
+        "yours takes the steadiest one",
+        (".nanmean(1)", ".nanmean(0)"): "the mean should go over the landmarks; yours goes over "
+        "the filters",
+    },
+    others={
+        _pooled: "the standard deviation should be taken for each landmark, then the mean; yours "
+        "is one over all landmarks together",
+    },
     hints=(
         "Solve it for one filter and one landmark first, in a small function of its own. Two loops "
         "around it are no shame.",
@@ -310,17 +272,14 @@ def _correlation(peak: Tensor, part: Tensor) -> Tensor:
     return (peak * part).sum() / (peak.norm() * part.norm())
 
 
-def _tracking(
-    points,
-    scores,
-    landmarks,
-    *,
-    top=100,
-    choose=top_images,
-    follows=lambda peak, part: 1 - _variance(peak - part) / _variance(part),
-    finish=lambda table: table,
-):
-    return finish(_each(follows, points, scores, landmarks, top, choose))
+def _tracking(points, scores, landmarks, *, top=100):
+    table, pairs = _pairs(points, landmarks)
+    for f, k, has_it in pairs:
+        images = top_images(scores, f, has_it, top)
+        peak, part = points[images, f], landmarks[images, k]
+        rest, moves = _variance(peak - part), _variance(part)
+        table[f, k] = 1 - rest / moves if moves > 0 else torch.nan
+    return table
 
 
 def _nailed() -> tuple[Tensor, Tensor, Tensor]:
@@ -354,69 +313,61 @@ part_tracking = Task(
         ),
         "coordinates in float32": given(*scene(10, 3, 2, seed=102, dtype=torch.float32), top=7),
     },
-    mistakes=wrong(
-        _tracking,
-        choose=WRONG_IMAGES + WRONG_ABSENT,
-        follows=(
-            lambda peak, part: _variance(peak - part) / _variance(part),
-            "tracking is 1 minus the ratio, so that following is good; yours is the ratio",
-            lambda peak, part: 1 - _variance(part) / _variance(peak - part),
-            "the variance of the landmark is the denominator; your fraction is upside down",
-            lambda peak, part: 1 - (_variance(peak - part) / _variance(part)) ** 0.5,
-            "the ratio should be one of variances; yours is one of standard deviations",
-            lambda peak, part: _variance(part) - _variance(peak - part),
-            "tracking has no unit: 1 − rest/moves; yours is the difference of the variances, in "
-            "pixels²",
-            lambda peak, part: (1 - _variance(peak - part) / _variance(part)).clamp(min=0),
-            "tracking may be negative, for a peak that has nothing to do with the part; yours is "
-            "cut off at 0",
-            lambda peak, part: (1 - _variance(peak - part) / _variance(part)).clamp(min=-1),
-            "tracking may be below −1 for a wild filter; yours is cut off at −1, which only "
-            "best_part_tracking does",
-            lambda peak, part: 1 - _variance(peak - part) / _variance(peak),
-            "the denominator should be the variance of the landmark; yours has that of the point",
-            lambda peak, part: 1 - _variance(peak) / _variance(part),
-            "the numerator should be the variance of point − landmark; yours has that of the point",
-            lambda peak, part: 1 - _variance(_length(peak - part)) / _variance(part),
-            "the variance of the difference vector is wanted, rows plus columns; yours is that of "
-            "its length",
-            lambda peak, part: 1 - _variance(_length(peak - part)) / _variance(_length(part)),
-            "the variances are those of vectors, rows plus columns; yours are those of lengths",
-            lambda peak, part: 1 - _square(peak - part) / _square(part),
-            "a variance is measured from the mean, so that a fixed offset does no harm; yours is "
-            "the mean square, from 0",
-            lambda peak, part: 1 - _square(peak - part) / _variance(part),
-            "the variance of point − landmark is measured from its mean, so that a fixed offset "
-            "does no harm; yours is the mean squared distance",
-            lambda peak, part: 1 - (peak - part).var(0)[0] / part.var(0)[0],
-            "rows and columns both count; yours uses the rows only",
-            lambda peak, part: 1 - (peak - part).var(0)[1] / part.var(0)[1],
-            "rows and columns both count; yours uses the columns only",
-            lambda peak, part: 1 - (peak - part).var() / part.var(),
-            "rows and columns have a mean each; yours takes one variance over both together",
-            lambda peak, part: 1 - (peak - part).std(0).sum() / part.std(0).sum(),
-            "variances are added over rows and columns; yours adds standard deviations",
-            lambda peak, part: 1 - (peak - part).var(0).prod() / part.var(0).prod(),
-            "the variances of rows and columns should be added; yours are multiplied",
-            lambda peak, part: (1 - (peak - part).var(0) / part.var(0)).mean(),
-            "first add rows and columns, then divide; yours is the mean of two trackings, one of "
-            "the rows and one of the columns",
-            lambda peak, part: _correlation(peak, part) ** 2,
-            "tracking is 1 − Var(point − landmark)/Var(landmark); yours is a squared correlation, "
-            "which forgives a wrong scale",
-            lambda peak, part: _correlation(peak, part),
-            "tracking is 1 − Var(point − landmark)/Var(landmark); yours is a correlation, which "
-            "forgives a wrong scale",
-        ),
-        finish=(
-            lambda table: table.T,
-            "the axes should be (filter, landmark); yours are (landmark, filter)",
-            lambda table: table.nanmean(1),
-            "each landmark should get its own number, (C, K); yours is the mean over the landmarks",
-            lambda table: table.amax(1),
-            "each landmark should get its own number, (C, K); yours keeps the best one only",
-        ),
-    ),
+    plain=_tracking,
+    slips={
+        **WRONG_IMAGES,
+        **WRONG_ABSENT,
+        ("1 - rest / moves", "rest / moves"): "tracking is 1 minus the ratio, so that following "
+        "is good; yours is the ratio",
+        ("1 - rest / moves", "1 - moves / rest"): "the variance of the landmark is the "
+        "denominator; your fraction is upside down",
+        ("1 - rest / moves", "1 - (rest / moves) ** 0.5"): "the ratio should be one of variances; "
+        "yours is one of standard deviations",
+        ("1 - rest / moves", "moves - rest"): "tracking has no unit: 1 − rest/moves; yours is the "
+        "difference of the variances, in pixels²",
+        ("1 - rest / moves", "(1 - rest / moves).clamp(min=0)"): "tracking may be negative, for a "
+        "peak that has nothing to do with the part; yours is cut off at 0",
+        ("1 - rest / moves", "(1 - rest / moves).clamp(min=-1)"): "tracking may be below −1 for a "
+        "wild filter; yours is cut off at −1, which only best_part_tracking does",
+        ("1 - rest / moves", "1 - rest / _variance(peak)"): "the denominator should be the "
+        "variance of the landmark; yours has that of the point",
+        ("1 - rest / moves", "1 - _variance(peak) / moves"): "the numerator should be the "
+        "variance of point − landmark; yours has that of the point",
+        ("1 - rest / moves", "1 - _variance(_length(peak - part)) / moves"): "the variance of the "
+        "difference vector is wanted, rows plus columns; yours is that of its length",
+        (
+            "1 - rest / moves",
+            "1 - _variance(_length(peak - part)) / _variance(_length(part))",
+        ): "the variances are those of vectors, rows plus columns; yours are those of lengths",
+        ("1 - rest / moves", "1 - _square(peak - part) / _square(part)"): "a variance is measured "
+        "from the mean, so that a fixed offset does no harm; yours is the mean square, from 0",
+        ("1 - rest / moves", "1 - _square(peak - part) / moves"): "the variance of point − "
+        "landmark is measured from its mean, so that a fixed offset does no harm; yours is the "
+        "mean squared distance",
+        ("1 - rest / moves", "1 - (peak - part).var(0)[0] / part.var(0)[0]"): "rows and columns "
+        "both count; yours uses the rows only",
+        ("1 - rest / moves", "1 - (peak - part).var(0)[1] / part.var(0)[1]"): "rows and columns "
+        "both count; yours uses the columns only",
+        ("1 - rest / moves", "1 - (peak - part).var() / part.var()"): "rows and columns have a "
+        "mean each; yours takes one variance over both together",
+        ("1 - rest / moves", "1 - (peak - part).std(0).sum() / part.std(0).sum()"): "variances "
+        "are added over rows and columns; yours adds standard deviations",
+        ("1 - rest / moves", "1 - (peak - part).var(0).prod() / part.var(0).prod()"): "the "
+        "variances of rows and columns should be added; yours are multiplied",
+        ("1 - rest / moves", "(1 - (peak - part).var(0) / part.var(0)).mean()"): "first add rows "
+        "and columns, then divide; yours is the mean of two trackings, one of the rows and one of "
+        "the columns",
+        ("1 - rest / moves", "_correlation(peak, part) ** 2"): "tracking is 1 − Var(point − "
+        "landmark)/Var(landmark); yours is a squared correlation, which forgives a wrong scale",
+        ("1 - rest / moves", "_correlation(peak, part)"): "tracking is 1 − Var(point − "
+        "landmark)/Var(landmark); yours is a correlation, which forgives a wrong scale",
+        ("return table", "return table.T"): "the axes should be (filter, landmark); yours are "
+        "(landmark, filter)",
+        ("return table", "return table.nanmean(1)"): "each landmark should get its own number, "
+        "(C, K); yours is the mean over the landmarks",
+        ("return table", "return table.amax(1)"): "each landmark should get its own number, (C, "
+        "K); yours keeps the best one only",
+    },
     hints=(
         "The choice of images is that of location instability. Can you reuse it?",
         "x.var(0).sum() of points (m, 2) is the variance that is meant. A number divided by 0 is "

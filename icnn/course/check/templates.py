@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, random, wrong
+from icnn.course.check._runner import Task, given, random
 
 
-def _templates(
-    n,
-    *,
-    beta=4.0,
-    tau=None,
-    first=0,
-    distance=lambda rows, columns: rows + columns,
-    shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=-1),
-    height=lambda values, tau: tau * values,
-    default=lambda n: 0.5 / n**2,
-    join=lambda positive, negative: torch.cat([positive, negative]),
-):
-    """The templates again, with every step open to a mistake."""
-    tau = default(n) if tau is None else tau
-    r, c, i, j = torch.meshgrid(*[torch.arange(float(n))] * 4, indexing="ij")
-    d = distance((i - r - first).abs(), (j - c - first).abs())
-    positive = height(shape(d, n, beta), tau).reshape(n * n, n, n)
-    return join(positive, torch.full((1, n, n), -float(tau)))
+def _templates(n, *, beta=4.0, tau=None):
+    tau = 0.5 / n**2 if tau is None else tau
+    unit = torch.arange(float(n))
+    r, c, i, j = torch.meshgrid(unit, unit, unit, unit, indexing="ij")
+    rows, columns = (i - r).abs(), (j - c).abs()
+    d = rows + columns
+    positive = (tau * (1 - beta * d / n).clamp(min=-1)).reshape(n * n, n, n)
+    negative = torch.full((1, n, n), -float(tau))
+    return torch.cat([positive, negative])
 
 
 def _law_of_templates(got: Tensor, want: Tensor, args: tuple) -> tuple:
@@ -56,86 +45,62 @@ part_templates = Task(
         "maps of 2×2 units": given(2, beta=1.0),
         "a map of one unit, which has one place and two templates": given(1),
     },
-    mistakes=wrong(
-        _templates,
-        lambda n, **options: _templates(3, **options),
-        "there should be n²+1 templates of n×n units; yours are those of n = 3 for every n",
-        partial(
-            _templates,
-            shape=lambda d, n, beta: 1 - beta * d / n,
-            height=lambda values, tau: (tau * values).clamp(min=-1),
-        ),
-        "a template should stop falling at −τ; yours stops at −1: take max(…, −1) first, and "
-        "multiply by τ afterwards",
-        lambda n, beta=4.0, tau=None: _templates(n, tau=tau),
-        "β should decide how fast a template falls; yours are the same for every β",
-        lambda n, beta=4.0, tau=None: _templates(n, beta=1.0, tau=tau),
-        "the distance should be multiplied by β, so that a template falls faster; in yours "
-        "there is no β",
-        lambda n, beta=4.0, tau=None: _templates(n, beta=beta),
-        "a given τ should be the height of the peak; yours is 0.5/n² whatever τ is",
-        distance=(
-            lambda a, b: (a**2 + b**2).sqrt(),
-            "the distance should be in city blocks, |i − r| + |j − c|; yours is the straight line, "
-            "√((i − r)² + (j − c)²)",
-            lambda a, b: a**2 + b**2,
-            "the distance should be |i − r| + |j − c|; yours adds the squares of the two",
-            torch.maximum,
-            "the distance should be the sum |i − r| + |j − c|; yours is the larger of the two",
-            lambda a, b: a,
-            "the distance should be |i − r| + |j − c|; yours leaves out the columns",
-            lambda a, b: b,
-            "the distance should be |i − r| + |j − c|; yours leaves out the rows",
-        ),
-        first=(
-            1,
-            "rows and columns are counted from 0; your places are off by one, as if counted from 1",
-        ),
-        shape=(
-            lambda d, n, beta: (1 - beta * d).clamp(min=-1),
-            "β times the distance should be divided by n, so that large maps get large templates; "
-            "yours is not divided",
-            lambda d, n, beta: (1 - beta * d / n**2).clamp(min=-1),
-            "β times the distance should be divided by n; yours is divided by n²",
-            lambda d, n, beta: (1 - beta * d / 3).clamp(min=-1),
-            "β times the distance should be divided by n; yours is right for 3×3 maps only",
-            lambda d, n, beta: 1 - beta * d / n,
-            "far from its place a template should stop falling at −τ; yours goes on below: "
-            "max(…, −1) is missing",
-            lambda d, n, beta: (1 - beta * d / n).clamp(min=0),
-            "a template should fall to −τ; yours stops at 0, which makes it a mask",
-            lambda d, n, beta: (1 - beta * d / n).clamp(max=-1),
-            "max(…, −1) keeps what is above −1, so as a clamp it is min=-1; yours cuts off what is "
-            "above −1",
-            lambda d, n, beta: 1 + beta * d / n,
-            "a template should fall with the distance from its place; yours rises: what is the "
-            "sign of β?",
-        ),
-        height=(
-            lambda values, tau: values,
-            "the peak of a positive template should be τ; yours is 1: the factor τ is missing",
-        ),
-        default=(
-            lambda n: 0.5 / n,
-            "when τ is not given it should be 0.5/n²; yours is 0.5/n",
-            lambda n: 0.5,
-            "when τ is not given it should be 0.5/n²; yours is 0.5",
-        ),
-        join=(
-            lambda positive, negative: positive,
-            "there should be n²+1 templates, and yours are n²: the negative template is missing",
-            lambda positive, negative: torch.cat([negative, positive]),
-            "the negative template should come last; yours comes first",
-            lambda positive, negative: torch.cat([positive.mT, negative]),
-            "template r·n + c should have its peak at row r, column c; yours has it at row c, "
-            "column r: rows and columns are swapped",
-            lambda positive, negative: torch.cat([positive, negative]).permute(1, 2, 0),
-            "the templates should come one after the other along the first axis, (n²+1, n, n); "
-            "yours are along the last",
-            lambda positive, negative: torch.cat([positive, negative]).flatten(1),
-            "each template should be an n×n map; yours are flat, (n²+1, n²)",
-        ),
-    ),
+    plain=_templates,
+    slips={
+        ("tau * (1 - beta * d / n).clamp", "(tau * (1 - beta * d / n)).clamp"): "a template "
+        "should stop falling at −τ; yours stops at −1: take max(…, −1) first, and multiply by τ "
+        "afterwards",
+        ("beta * d", "4.0 * d"): "β should decide how fast a template falls; yours are the same "
+        "for every β",
+        ("beta * d", "d"): "the distance should be multiplied by β, so that a template falls "
+        "faster; in yours there is no β",
+        (" if tau is None else tau", ""): "a given τ should be the height of the peak; yours is "
+        "0.5/n² whatever τ is",
+        ("rows + columns", "(rows**2 + columns**2).sqrt()"): "the distance should be in city "
+        "blocks, |i − r| + |j − c|; yours is the straight line, √((i − r)² + (j − c)²)",
+        ("rows + columns", "rows**2 + columns**2"): "the distance should be |i − r| + |j − c|; "
+        "yours adds the squares of the two",
+        ("rows + columns", "torch.maximum(rows, columns)"): "the distance should be the sum |i − "
+        "r| + |j − c|; yours is the larger of the two",
+        ("rows + columns", "rows"): "the distance should be |i − r| + |j − c|; yours leaves out "
+        "the columns",
+        ("rows + columns", "columns"): "the distance should be |i − r| + |j − c|; yours leaves "
+        "out the rows",
+        ("(unit, unit,", "(unit + 1, unit + 1,"): "rows and columns are counted from 0; your "
+        "places are off by one, as if counted from 1",
+        ("d / n", "d"): "β times the distance should be divided by n, so that large maps get "
+        "large templates; yours is not divided",
+        ("d / n", "d / n**2"): "β times the distance should be divided by n; yours is divided by "
+        "n²",
+        ("d / n", "d / 3"): "β times the distance should be divided by n; yours is right for 3×3 "
+        "maps only",
+        (".clamp(min=-1)", ""): "far from its place a template should stop falling at −τ; yours "
+        "goes on below: max(…, −1) is missing",
+        (".clamp(min=-1)", ".clamp(min=0)"): "a template should fall to −τ; yours stops at 0, "
+        "which makes it a mask",
+        (".clamp(min=-1)", ".clamp(max=-1)"): "max(…, −1) keeps what is above −1, so as a clamp "
+        "it is min=-1; yours cuts off what is above −1",
+        ("1 - beta", "1 + beta"): "a template should fall with the distance from its place; yours "
+        "rises: what is the sign of β?",
+        ("tau * (1", "(1"): "the peak of a positive template should be τ; yours is 1: the factor "
+        "τ is missing",
+        ("0.5 / n**2", "0.5 / n"): "when τ is not given it should be 0.5/n²; yours is 0.5/n",
+        ("0.5 / n**2", "0.5"): "when τ is not given it should be 0.5/n²; yours is 0.5",
+        ("positive, negative", "positive"): "there should be n²+1 templates, and yours are n²: "
+        "the negative template is missing",
+        ("positive, negative", "negative, positive"): "the negative template should come last; "
+        "yours comes first",
+        ("positive, negative", "positive.mT, negative"): "template r·n + c should have its peak "
+        "at row r, column c; yours has it at row c, column r: rows and columns are swapped",
+        ("negative])", "negative]).permute(1, 2, 0)"): "the templates should come one after the "
+        "other along the first axis, (n²+1, n, n); yours are along the last",
+        ("negative])", "negative]).flatten(1)"): "each template should be an n×n map; yours are "
+        "flat, (n²+1, n²)",
+    },
+    others={
+        lambda n, **options: _templates(3, **options): "there should be n²+1 templates of n×n "
+        "units; yours are those of n = 3 for every n",
+    },
     hints=(
         "Begin with the distances |i − r| + |j − c| on an n×n map, for one place (r, c).",
         "gap[r, i] = |r − i| is an n×n table that serves rows and columns alike. With axes of "
@@ -149,17 +114,10 @@ part_templates = Task(
 )
 
 
-def _prior(
-    n,
-    *,
-    alpha=None,
-    default=lambda n: n**2 / (1 + n**2),
-    place=lambda alpha, n: alpha / n**2,
-    nowhere=lambda alpha: 1 - alpha,
-    finish=lambda prior, n: prior,
-):
-    alpha = default(n) if alpha is None else alpha
-    return finish(torch.tensor([place(alpha, n)] * (n * n) + [nowhere(alpha)]), n)
+def _prior(n, *, alpha=None):
+    alpha = n**2 / (1 + n**2) if alpha is None else alpha
+    prior = torch.tensor([alpha / n**2] * (n * n) + [1 - alpha])
+    return prior
 
 
 def _law_of_prior(got: Tensor, want: Tensor, args: tuple) -> tuple:
@@ -180,44 +138,33 @@ template_prior = Task(
         "a map of one unit, n = 1 and α = 0.3": given(1, alpha=0.3),
         "n = 7 and the usual α": given(7),
     },
-    mistakes=wrong(
-        _prior,
-        partial(_prior, place=lambda alpha, n: (1 - alpha) / n**2, nowhere=lambda alpha: alpha),
-        "α is the probability that the part is somewhere; yours uses it as that of “nowhere”",
-        lambda n, alpha=None: _prior(n),
-        "the prior should depend on α; yours is the same for all templates whatever α is",
-        place=(
-            lambda alpha, n: 1 - alpha,
-            "only the last entry, “nowhere”, should be 1 − α; yours are all 1 − α",
-            lambda alpha, n: alpha,
-            "the n² places share α, so that each gets α/n²; yours gets the whole α each",
-            lambda alpha, n: alpha / (n**2 + 1),
-            "α is shared by the n² places; yours divides by n²+1, as if T⁻ were one of them",
-            lambda alpha, n: alpha / n,
-            "an n×n map has n² places to share α; yours divides by n",
-        ),
-        nowhere=(
-            lambda alpha: alpha,
-            "the last entry, for T⁻, should be 1 − α; yours is α",
-        ),
-        default=(
-            lambda n: 0.5,
-            "when α is not given it should be n²/(1 + n²); yours is 0.5",
-        ),
-        finish=(
-            lambda prior, n: prior.roll(1),
-            "the entry of T⁻ should come last; yours comes first",
-            lambda prior, n: prior[:-1],
-            "there should be n²+1 entries, and yours are n²: that of T⁻ is missing",
-            lambda prior, n: torch.cat([prior[:n], prior[-1:].repeat(n * n + 1 - n)]),
-            "all n² places should get α/n²; yours stop after the first row, at n of them",
-            lambda prior, n: torch.cat([prior[:-2], prior[-1:], prior[-1:]]),
-            "only the last entry belongs to T⁻; yours is off by one and gives it the last place "
-            "as well",
-            lambda prior, n: prior.log(),
-            "the entries should be probabilities; yours are their logarithms",
-        ),
-    ),
+    plain=_prior,
+    slips={
+        ("prior = ", "alpha = 1 - alpha; prior = "): "α is the probability that the part is "
+        "somewhere; yours uses it as that of “nowhere”",
+        (" if alpha is None else alpha", ""): "the prior should depend on α; yours is the same "
+        "for all templates whatever α is",
+        ("[alpha / n**2]", "[1 - alpha]"): "only the last entry, “nowhere”, should be 1 − α; "
+        "yours are all 1 − α",
+        ("[alpha / n**2]", "[alpha]"): "the n² places share α, so that each gets α/n²; yours gets "
+        "the whole α each",
+        ("[alpha / n**2]", "[alpha / (n**2 + 1)]"): "α is shared by the n² places; yours divides "
+        "by n²+1, as if T⁻ were one of them",
+        ("[alpha / n**2]", "[alpha / n]"): "an n×n map has n² places to share α; yours divides by "
+        "n",
+        ("[1 - alpha]", "[alpha]"): "the last entry, for T⁻, should be 1 − α; yours is α",
+        ("n**2 / (1 + n**2)", "0.5"): "when α is not given it should be n²/(1 + n²); yours is 0.5",
+        ("return prior", "return prior.roll(1)"): "the entry of T⁻ should come last; yours comes "
+        "first",
+        ("return prior", "return prior[:-1]"): "there should be n²+1 entries, and yours are n²: "
+        "that of T⁻ is missing",
+        ("return prior", "return torch.cat([prior[:n], prior[-1:].repeat(n * n + 1 - n)])"): "all "
+        "n² places should get α/n²; yours stop after the first row, at n of them",
+        ("return prior", "return torch.cat([prior[:-2], prior[-1:], prior[-1:]])"): "only the "
+        "last entry belongs to T⁻; yours is off by one and gives it the last place as well",
+        ("return prior", "return prior.log()"): "the entries should be probabilities; yours are "
+        "their logarithms",
+    },
     hints=(
         "How many places are there, and what is left for “nowhere”?",
         "Put 1 − α everywhere, then overwrite all entries but the last one; a slice of a tensor "
@@ -236,41 +183,14 @@ def at_largest(x: Tensor) -> Tensor:
     return x.flatten(-2).argmax(-1)
 
 
-def at_smallest(x: Tensor) -> Tensor:
-    """Wrong: its lowest place."""
-    return at_largest(-x)
-
-
-def at_largest_transposed(x: Tensor) -> Tensor:
-    """Wrong: row and column swapped."""
-    return at_largest(x.mT)
-
-
-def at_largest_of_all(x: Tensor) -> Tensor:
-    """Wrong: one place for the whole batch."""
-    return (x.flatten().argmax() % x.shape[-1] ** 2).expand(x.shape[:-2])
-
-
-def at_largest_of_the_sum(x: Tensor) -> Tensor:
-    """Wrong: one place for all filters of an image."""
-    return at_largest(x.sum(-3, keepdim=True).expand_as(x) if x.ndim > 2 else x)
-
-
-def _mask(
-    x,
-    *,
-    beta=4.0,
-    where=at_largest,
-    distance=lambda rows, columns: rows + columns,
-    shape=lambda d, n, beta: (1 - beta * d / n).clamp(min=0),
-    finish=lambda mask, x: mask,
-):
-    n, peak = x.shape[-1], where(x)
-    axis = torch.arange(n)
-    rows = (axis - (peak // n)[..., None]).abs().to(x.dtype)
-    columns = (axis - (peak % n)[..., None]).abs().to(x.dtype)
-    d = distance(*torch.broadcast_tensors(rows[..., :, None], columns[..., None, :]))
-    return finish(shape(d, n, beta), x)
+def _mask(x, *, beta=4.0):
+    n = x.shape[-1]
+    axis, peak = torch.arange(n), at_largest(x)[..., None, None]
+    rows = (axis[:, None] - peak // n).abs().to(x.dtype)
+    columns = (axis - peak % n).abs().to(x.dtype)
+    d = rows + columns
+    mask = (1 - beta * d / n).clamp(min=0)
+    return mask
 
 
 def _law_of_mask(got: Tensor, want: Tensor, args: tuple) -> tuple:
@@ -301,61 +221,46 @@ part_mask = Task(
         "a map of one unit": given(random(1, 1, 1, 1)),
         "maps in half precision": given(random(2, 5, 5, seed=5).half(), beta=2.0),
     },
-    mistakes=wrong(
-        _mask,
-        lambda x, beta=4.0: _mask(x),
-        "β should decide how fast the mask falls; yours is the same for every β",
-        lambda x, beta=4.0: _mask(x, beta=1.0),
-        "the distance should be multiplied by β, so that the mask falls faster; in yours there "
-        "is no β",
-        finish=(
-            lambda mask, x: mask * x,
-            "the mask is a shape between 0 and 1, without the activations; yours is already "
-            "multiplied by the map",
-            lambda mask, x: mask / mask.sum((-2, -1), keepdim=True),
-            "the mask should be 1 at its peak; yours is scaled so that it sums to 1",
-            lambda mask, x: 1 - mask,
-            "the mask should be 1 at the peak and 0 far away; yours is the other way round",
-        ),
-        shape=(
-            lambda d, n, beta: (1 - beta * d / n).clamp(min=-1),
-            "far from the peak the mask should be 0; yours goes down to −1, like a template: the "
-            "negative part should be cut off",
-            lambda d, n, beta: 1 - beta * d / n,
-            "far from the peak the mask should be 0; yours goes on falling: max(…, 0) is missing",
-            lambda d, n, beta: (1 - beta * d).clamp(min=0),
-            "β times the distance should be divided by n; yours is not divided, so your masks are "
-            "too small",
-            lambda d, n, beta: (1 - beta * d / 3).clamp(min=0),
-            "β times the distance should be divided by n; yours is right for 3×3 maps only",
-            lambda d, n, beta: (1 - beta * d / n).clamp(min=0) * 0.5 / n**2,
-            "the mask should be 1 at its peak; yours is τ = 0.5/n² there and would shrink the map",
-            lambda d, n, beta: (1 - beta * d / n > 0).to(d.dtype),
-            "the mask should fall with the distance from the peak; yours is 1 or 0 only",
-            lambda d, n, beta: (d == 0).to(d.dtype),
-            "the mask should fall step by step with the distance from the peak; yours is 1 at the "
-            "peak and 0 at once beside it",
-        ),
-        distance=(
-            lambda a, b: (a**2 + b**2).sqrt(),
-            "the distance should be in city blocks, rows plus columns; yours is the straight line",
-            torch.maximum,
-            "the distance should be rows plus columns; yours is the larger of the two",
-        ),
-        where=(
-            at_largest_transposed,
-            "the peak of the mask should be at the row and column of the largest value; in yours "
-            "rows and columns are swapped",
-            at_largest_of_all,
-            "each map of the batch should get its own mask; yours is around the largest value of "
-            "the whole batch",
-            at_largest_of_the_sum,
-            "each map should get its own mask; yours share one along the axis before the map, as "
-            "if the maps were added up",
-            at_smallest,
-            "the mask should be around the largest value; yours is around the smallest",
-        ),
-    ),
+    plain=_mask,
+    slips={
+        ("beta * d", "4.0 * d"): "β should decide how fast the mask falls; yours is the same for "
+        "every β",
+        ("beta * d", "d"): "the distance should be multiplied by β, so that the mask falls "
+        "faster; in yours there is no β",
+        ("return mask", "return mask * x"): "the mask is a shape between 0 and 1, without the "
+        "activations; yours is already multiplied by the map",
+        ("return mask", "return mask / mask.sum((-2, -1), keepdim=True)"): "the mask should be 1 "
+        "at its peak; yours is scaled so that it sums to 1",
+        ("return mask", "return 1 - mask"): "the mask should be 1 at the peak and 0 far away; "
+        "yours is the other way round",
+        (".clamp(min=0)", ".clamp(min=-1)"): "far from the peak the mask should be 0; yours goes "
+        "down to −1, like a template: the negative part should be cut off",
+        (".clamp(min=0)", ""): "far from the peak the mask should be 0; yours goes on falling: "
+        "max(…, 0) is missing",
+        (".clamp(min=0)", ".clamp(min=0) * 0.5 / n**2"): "the mask should be 1 at its peak; yours "
+        "is τ = 0.5/n² there and would shrink the map",
+        ("d / n)", "d)"): "β times the distance should be divided by n; yours is not divided, so "
+        "your masks are too small",
+        ("d / n)", "d / 3)"): "β times the distance should be divided by n; yours is right for "
+        "3×3 maps only",
+        ("(1 - beta * d / n).clamp(min=0)", "(1 - beta * d / n > 0).to(d.dtype)"): "the mask "
+        "should fall with the distance from the peak; yours is 1 or 0 only",
+        ("(1 - beta * d / n).clamp(min=0)", "(d == 0).to(d.dtype)"): "the mask should fall step "
+        "by step with the distance from the peak; yours is 1 at the peak and 0 at once beside it",
+        ("rows + columns", "(rows**2 + columns**2).sqrt()"): "the distance should be in city "
+        "blocks, rows plus columns; yours is the straight line",
+        ("rows + columns", "torch.maximum(rows, columns)"): "the distance should be rows plus "
+        "columns; yours is the larger of the two",
+        ("at_largest(x)", "at_largest(x.mT)"): "the peak of the mask should be at the row and "
+        "column of the largest value; in yours rows and columns are swapped",
+        ("at_largest(x)", "(x.argmax() % n**2).expand(x.shape[:-2])"): "each map of the batch "
+        "should get its own mask; yours is around the largest value of the whole batch",
+        ("(x)[", "(x.sum(-3, keepdim=True).expand_as(x) if x.ndim > 2 else x)["): "each map "
+        "should get its own mask; yours share one along the axis before the map, as if the maps "
+        "were added up",
+        ("at_largest(x)", "at_largest(-x)"): "the mask should be around the largest value; yours "
+        "is around the smallest",
+    },
     hints=(
         "The mask is a positive template with τ = 1 whose negative part is cut off.",
         "Flatten the last two axes: the argmax of each map is the index of the right template, "
