@@ -33,7 +33,7 @@ lab: environment ## open lesson 0 in JupyterLab (ARGS=--no-browser: only print t
 		--LabApp.news_url=None $(AS_ROOT) $(ARGS)
 
 test: environment ## run every test once: lint, package, lessons
-	@$(VENV_PYTHON) tools/set_up_browser.py
+	@$(VENV_PYTHON) tests/set_up_browser.py
 	$(VENV_PYTHON) -m ruff check --no-cache .
 	$(VENV_PYTHON) -m ruff format --no-cache --check .
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
@@ -43,14 +43,14 @@ test-fast: environment ## the mathematics only, within a minute on one core
 	$(VENV_PYTHON) -m pytest $(MATHEMATICS:%=tests/method/test_%.py) $(ARGS)
 
 test-all: environment ## everything again: a fresh clone, many more inputs, other machines
-	$(VENV_PYTHON) tools/test_fresh_clone.py $(ARGS)
-	$(VENV_PYTHON) tools/test_machines.py
+	$(VENV_PYTHON) tests/fresh_clone.py $(ARGS)
+	$(VENV_PYTHON) tests/machines.py
 
 test-gpu: environment ## what needs a graphics card (elsewhere it is skipped)
 	$(VENV_PYTHON) -m pytest tests/method/test_gpu.py -rs $(ARGS)
 
 test-machines: environment ## the lessons with other instruction sets and numbers of threads
-	$(VENV_PYTHON) tools/test_machines.py
+	$(VENV_PYTHON) tests/machines.py
 
 lessons: environment ## run the lessons and save their outputs (ARGS=notebooks/05_training.ipynb: one)
 	$(VENV_PYTHON) tools/run_lessons.py $(ARGS)

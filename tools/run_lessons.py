@@ -40,16 +40,11 @@ def main() -> None:
     seconds = {}
     for lesson in some or FILES:
         start = time.perf_counter()
-        run(lesson)
+        write(tidied(execute(lesson), lesson), lesson)
         seconds[lesson.stem] = time.perf_counter() - start
         print(f"{lesson.stem:<28}{seconds[lesson.stem]:>7.1f} s", flush=True)
     if not some:
         write_times(seconds)
-
-
-def run(lesson: Path) -> None:
-    """Run one lesson and write it back."""
-    write(tidied(execute(lesson), lesson), lesson)
 
 
 def execute(path: Path, first: str = "") -> NotebookNode:

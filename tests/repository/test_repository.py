@@ -167,7 +167,7 @@ def test_every_make_target_is_explained() -> None:
     targets = re.search(r"^\.PHONY: (.+)$", makefile, re.MULTILINE).group(1).split()
     explained = re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE)
     assert sorted(targets) == sorted(explained)
-    scripts = re.findall(r"tools/\w+\.py", makefile)
+    scripts = re.findall(r"(?:tools|tests)/\w+\.py", makefile)
     assert scripts and all((ROOT / script).is_file() for script in scripts)
 
 

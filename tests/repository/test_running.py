@@ -24,7 +24,7 @@ def put(path: Path, *cells: str) -> None:
 def summary(tmp_path_factory) -> str:
     """What pytest says of one notebook with many cells and of one whose kernel dies."""
     folder = tmp_path_factory.mktemp("notebooks")
-    shutil.copy(ROOT / "conftest.py", folder)
+    shutil.copy(ROOT / "tests" / "running.py", folder / "conftest.py")
     put(folder / "many.ipynb", "a = 1", *["a += 1"] * 6, "assert a == 7")
     put(folder / "dies.ipynb", "a = 1", "import os; os._exit(1)", "a", "a")
     options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "-n", "2", "-q"]

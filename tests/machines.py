@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tools"))
 from lessons import FILES, ROOT
 from run_lessons import as_text, execute, tidied
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lessons import ROOT
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
