@@ -12,52 +12,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from icnn._check_args import SHARE, SIZE, checked
-from icnn.data.crops import CROP, Box, crop, missing, no_parts, open_image
+from icnn.data.crops import CROP, MIN_AREA, Box, crop, missing, open_image, stacked, there
 from icnn.data.download import fetch
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
-from icnn.data.split import SPLIT, of_split
+from icnn.data.split import SPLIT, asked_for, chosen
 
-# WordNet id → name, in the order of the paper's Table 3.
-ANIMALS = {
-    "n01443537": "goldfish",
-    "n01503061": "bird",
-    "n01639765": "frog",
-    "n01662784": "turtle",
-    "n01674464": "lizard",
-    "n01882714": "koala",
-    "n01982650": "lobster",
-    "n02084071": "dog",
-    "n02118333": "fox",
-    "n02121808": "cat",
-    "n02129165": "lion",
-    "n02129604": "tiger",
-    "n02131653": "bear",
-    "n02324045": "rabbit",
-    "n02342885": "hamster",
-    "n02355227": "squirrel",
-    "n02374451": "horse",
-    "n02391049": "zebra",
-    "n02395003": "swine",
-    "n02398521": "hippopotamus",
-    "n02402425": "cattle",
-    "n02411705": "sheep",
-    "n02419796": "antelope",
-    "n02437136": "camel",
-    "n02444819": "otter",
-    "n02454379": "armadillo",
-    "n02484322": "monkey",
-    "n02503517": "elephant",
-    "n02509815": "red panda",
-    "n02510455": "giant panda",
-}
+# WordNet ids and names, in the order of the paper's Table 3.
+LIST = """
+n01443537 goldfish, n01503061 bird, n01639765 frog, n01662784 turtle, n01674464 lizard,
+n01882714 koala, n01982650 lobster, n02084071 dog, n02118333 fox, n02121808 cat, n02129165 lion,
+n02129604 tiger, n02131653 bear, n02324045 rabbit, n02342885 hamster, n02355227 squirrel,
+n02374451 horse, n02391049 zebra, n02395003 swine, n02398521 hippopotamus, n02402425 cattle,
+n02411705 sheep, n02419796 antelope, n02437136 camel, n02444819 otter, n02454379 armadillo,
+n02484322 monkey, n02503517 elephant, n02509815 red panda, n02510455 giant panda
+"""
+ANIMALS = dict(one.split(maxsplit=1) for one in LIST.replace("\n", " ").split(","))
 PARTS = ("head", "front leg")
 OTHER = "none of them"  # the category of the negatives
-MIN_AREA = 50**2  # pixels; the authors leave smaller objects out
 ANNOTATED = 224  # pixels; the landmarks are given in crops of this size
 IMAGES = "detanimalpart"  # two repositories, side by side under the root
 CODE = "interpretableCNN"
@@ -113,17 +88,14 @@ class AnimalParts(PartDataset):
             raise ValueError("categories must not be empty without negatives")
         if download:
             _download(root, ids, negatives)
-        groups = [_category(root, wnid, size) for wnid in ids]
+        groups = {ANIMALS[wnid]: _category(root, wnid, size) for wnid in ids}
         if negatives:
-            groups.append(_negatives(root, size))
-        groups = [_of_split(*group, split, train_share) for group in groups]
-        images, landmarks = map(torch.cat, zip(*groups, strict=True))
+            groups[OTHER] = _negatives(root, size)
+        objects, labels = chosen(groups, split, train_share)
         super().__init__(
-            images=images,
-            labels=torch.cat([torch.full((len(g[0]),), k) for k, g in enumerate(groups)]),
-            landmarks=landmarks,
-            part_ids=no_parts(len(images), size),
-            categories=(*(ANIMALS[wnid] for wnid in ids), *[OTHER] * negatives),
+            **stacked(objects),
+            labels=labels,
+            categories=tuple(groups),
             parts=PARTS,
             transform=transform,
         )
@@ -136,59 +108,47 @@ def _wordnet_ids(root: Path, wanted: str | Sequence[str] | None, download: bool)
         if not found:
             raise missing(root / IMAGES, "animal parts", HOW)
         return found
-    ids = {name: wnid for wnid, name in ANIMALS.items()} | {wnid: wnid for wnid in ANIMALS}
-    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in wanted:
-        if name not in ids:
-            raise ValueError(
-                f"categories must be among {', '.join(ANIMALS.values())}, got {name!r}"
-            )
-    return [ids[name] for name in wanted]
+    ids = {name: wnid for wnid, name in ANIMALS.items()}
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    return [ids[n] for n in asked_for([ANIMALS.get(name, name) for name in wanted], tuple(ids))]
 
 
 def _folder(root: Path, wnid: str) -> Path:
     return root / IMAGES / f"{wnid}_obj" / "img"
 
 
-def _category(root: Path, wnid: str, size: int) -> tuple[Tensor, Tensor]:
-    """All objects of a category: crops (N, 3, size, size), landmarks (N, 2, 2) in crop pixels."""
+def _category(root: Path, wnid: str, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each object of a category: its crop (3, size, size), and landmarks (2, 2) in crop pixels."""
     folder = _folder(root, wnid)
     boxes = _boxes(folder / "data.mat")
     points = [_centres(root / TRUTH / wnid / f"truth_part{k:02}.mat", len(boxes)) for k in (1, 2)]
     landmarks = np.stack(points, 1) * size / ANNOTATED
-    crops, kept = [], []
+    found = []
     for number, (left, top, right, bottom) in enumerate(boxes):
-        if (right - left + 1) * (bottom - top + 1) < MIN_AREA:
-            continue
-        image = open_image(folder / "img" / f"{number + 1:05}.jpg")
-        box = Box(top - 1, left - 1, bottom, right).within(image.height, image.width)
-        crops.append(crop(image, box, size))
-        kept.append(number)
-    if not kept:
+        box = Box(top - 1, left - 1, bottom, right)
+        if box.area >= MIN_AREA:
+            image = open_image(folder / "img" / f"{number + 1:05}.jpg")
+            box = box.within(image.height, image.width)
+            found.append((crop(image, box, size), landmarks[number]))
+    if not found:
         raise ValueError(f"categories: no {ANIMALS[wnid]} of {MIN_AREA} pixels or more in {folder}")
-    return torch.from_numpy(np.stack(crops)), torch.from_numpy(landmarks[kept]).float()
+    return found
 
 
-def _negatives(root: Path, size: int) -> tuple[Tensor, Tensor]:
+def _negatives(root: Path, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The random photographs, whole; nothing is marked in them."""
-    paths = sorted((root / NEGATIVES).glob("*.JPEG"))
-    if not paths:
-        raise missing(root / NEGATIVES, "negatives", HOW)
-    crops = []
-    for path in paths:
+    found, nothing = [], np.full((len(PARTS), 2), np.nan)
+    for path in sorted((root / NEGATIVES).glob("*.JPEG")):
         image = open_image(path)
-        crops.append(crop(image, Box(0, 0, image.height, image.width), size))
-    return torch.from_numpy(np.stack(crops)), torch.full((len(paths), len(PARTS), 2), torch.nan)
-
-
-def _of_split(images: Tensor, points: Tensor, split: str, share: float) -> tuple[Tensor, Tensor]:
-    chosen = of_split(len(images), split, share)
-    return images[chosen], points[chosen]
+        found.append((crop(image, Box(0, 0, image.height, image.width), size), nothing))
+    if not found:
+        raise missing(root / NEGATIVES, "negatives", HOW)
+    return found
 
 
 def _boxes(path: Path) -> np.ndarray:
     """(N, 4) float64: left, top, right, bottom of each object, 1-based and inclusive."""
-    objects = as_list(read_mat(_there(path))["samples"])
+    objects = as_list(read_mat(there(path, "animal parts", HOW))["samples"])
     names = ("xmin", "ymin", "xmax", "ymax")
     return np.array([[float(o["obj"]["bndbox"][n]) for n in names] for o in objects])
 
@@ -201,12 +161,6 @@ def _centres(path: Path, count: int) -> np.ndarray:
             if np.size(truth["pHW_center"]) == 2:
                 centres[number] = truth["pHW_center"] - 0.5  # pixel 1 has its centre at 0.5
     return centres
-
-
-def _there(path: Path) -> Path:
-    if not path.is_file():
-        raise missing(path, "animal parts", HOW)
-    return path
 
 
 def _download(root: Path, ids: Sequence[str], negatives: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 CROP = 224  # pixels; what the ImageNet networks were trained on
+MIN_AREA = 50**2  # pixels; the authors leave smaller objects out
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Box:
         if box.bottom - box.top < 1 or box.right - box.left < 1:
             raise ValueError(f"the box {self} has no pixel inside an image of {height}×{width}")
         return box
+
+    @property
+    def area(self) -> float:
+        return (self.bottom - self.top) * (self.right - self.left)
 
     def to_crop(self, points: np.ndarray, size: int) -> np.ndarray:
         """Points (..., 2), (row, col) in the image, as points of the crop resized to size×size."""
@@ -59,21 +65,36 @@ def open_image(path: Path) -> Image.Image:
 
 def crop(image: Image.Image, box: Box, size: int) -> np.ndarray:
     """The box of an image, resized to uint8 (3, size, size) whatever its shape was."""
-    corners = (box.left, box.top, box.right, box.bottom)
-    resized = image.resize((size, size), Image.Resampling.BILINEAR, box=corners)
-    return np.asarray(resized).transpose(2, 0, 1)
+    return _resized(image, box, size, Image.Resampling.BILINEAR).transpose(2, 0, 1)
 
 
 def crop_ids(ids: np.ndarray, box: Box, size: int) -> np.ndarray:
     """The box of a (H, W) uint8 map of part numbers, resized without mixing the numbers."""
+    return _resized(Image.fromarray(ids), box, size, Image.Resampling.NEAREST)
+
+
+def _resized(image: Image.Image, box: Box, size: int, how: Image.Resampling) -> np.ndarray:
     corners = (box.left, box.top, box.right, box.bottom)
-    resized = Image.fromarray(ids).resize((size, size), Image.Resampling.NEAREST, box=corners)
-    return np.asarray(resized)
+    return np.asarray(image.resize((size, size), how, box=corners))
 
 
-def no_parts(count: int, size: int) -> Tensor:
-    """The `part_ids` of images without part masks: (count, size, size) zeros that take no room."""
-    return torch.zeros(1, 1, 1, dtype=torch.uint8).expand(count, size, size)
+def stacked(objects: Sequence[tuple[np.ndarray, ...]]) -> dict[str, Tensor]:
+    """Tensors of a `PartDataset` from crop, landmarks and perhaps part numbers of each object."""
+    images, landmarks, *ids = (torch.from_numpy(np.stack(c)) for c in zip(*objects, strict=True))
+    nothing = torch.zeros(1, 1, 1, dtype=torch.uint8)  # takes no room
+    part_ids = ids[0] if ids else nothing.expand(len(images), *images.shape[2:])
+    return {"images": images, "landmarks": landmarks.float(), "part_ids": part_ids}
+
+
+def there(path: Path, name: str, how: str) -> Path:
+    """The path of a file that a data set needs.
+
+    Raises:
+        FileNotFoundError: it is missing; the message says how to get it.
+    """
+    if not path.is_file():
+        raise missing(path, name, how)
+    return path
 
 
 def missing(path: Path, name: str, how: str) -> FileNotFoundError:

@@ -5,7 +5,7 @@ Wah et al., Caltech technical report CNS-TR-2011-001. Used in lesson 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import SIZE, checked
-from icnn.data.crops import CROP, Box, crop, missing, no_parts, open_image
+from icnn.data.crops import CROP, Box, crop, open_image, stacked, there
 from icnn.data.download import check_unpacks, extract, fetch
 from icnn.data.record import PartDataset
 from icnn.data.split import SPLIT
@@ -59,84 +59,56 @@ class CUB200(PartDataset):
             check_unpacks(Path(root))
             fetch(URL, archive, CHECKSUM)
             extract(archive, Path(root))
-        names, parts = _names(folder / "classes.txt"), _names(folder / "parts" / "parts.txt")
-        ids = _chosen(folder, split)
-        boxes = _numbers(folder / "bounding_boxes.txt", 4, ids)
-        points = _points(folder / "parts" / "part_locs.txt", len(parts), ids)
-        labels = _numbers(folder / "image_class_labels.txt", 1, ids)
-        paths = _complete(_names(folder / "images.txt"), folder / "images.txt", ids)
-        crops, landmarks = [], []
-        for i in ids:
-            left, top, width, height = boxes[i]
-            image = open_image(folder / "images" / paths[i])
-            box = Box(top, left, top + height, left + width).within(image.height, image.width)
-            crops.append(crop(image, box, size))
-            landmarks.append(box.to_crop(points[i], size))
+        names, parts = _Table(folder / "classes.txt"), _Table(folder / "parts" / "parts.txt")
+        splits, paths = folder / "train_test_split.txt", _Table(folder / "images.txt")
+        wanted = {"train": (1,), "test": (0,), "all": (0, 1)}[split]
+        ids = [image for image, flag in _Table(splits, _number).items() if flag in wanted]
+        if not ids:
+            raise ValueError(f"{splits} is damaged: it has no image of the split {split!r}")
+        labels = _Table(folder / "image_class_labels.txt", _number)
+        boxes = _Table(folder / "bounding_boxes.txt", _box)
+        places = _Table(folder / "parts" / "part_locs.txt", _place, keys=2)
+        objects = []
+        for image in ids:
+            photo = open_image(folder / "images" / paths[image])
+            box = boxes[image].within(photo.height, photo.width)
+            points = np.array([places[image + part] for part in parts])
+            objects.append((crop(photo, box, size), box.to_crop(points, size)))
         super().__init__(
-            images=torch.from_numpy(np.stack(crops)),
-            labels=torch.tensor([int(labels[i][0]) - 1 for i in ids]),
-            landmarks=torch.from_numpy(np.stack(landmarks)).float(),
-            part_ids=no_parts(len(ids), size),
+            **stacked(objects),
+            labels=torch.tensor([labels[image] - 1 for image in ids]),
             categories=tuple(names.values()),
             parts=tuple(parts.values()),
             transform=transform,
         )
 
 
-def _rows(path: Path) -> list[list[str]]:
-    """The lines of a text file as words, whatever the line ends are."""
-    if not path.is_file():
-        raise missing(path, "CUB-200-2011", HOW)
-    return [line.split() for line in path.read_text().splitlines() if line.strip()]
+def _number(value: str) -> int:
+    return int(value)
 
 
-def _names(path: Path) -> dict[int, str]:
-    try:
-        return {int(number): " ".join(words) for number, *words in _rows(path)}
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+def _box(left: str, top: str, width: str, height: str) -> Box:
+    left, top = float(left), float(top)
+    return Box(top, left, top + float(height), left + float(width))
 
 
-def _numbers(path: Path, columns: int, ids: Sequence[int] = ()) -> dict[int, list[float]]:
-    """So many numbers for each image, for these images at least."""
-    found = {}
-    for row in _rows(path):
-        try:
-            number, *values = map(float, row)
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged: {error}") from error
-        if len(values) != columns:
-            raise ValueError(f"{path} is damaged: {' '.join(row)!r} has not {columns + 1} numbers")
-        found[int(number)] = values
-    return _complete(found, path, ids)
+def _place(x: str, y: str, seen: str) -> tuple[float, float]:
+    """(row, col) in the image, NaN where a part is not seen."""
+    return (float(y), float(x)) if int(seen) else (np.nan, np.nan)
 
 
-def _complete(table: dict, path: Path, ids: Sequence[int]) -> dict:
-    for number in ids:
-        if number not in table:
-            raise ValueError(f"{path} is damaged: it has nothing for image {number}")
-    return table
+class _Table(dict):
+    """What each line of a text file says, by the one or two numbers that it starts with."""
 
+    def __init__(self, path: Path, entry: Callable | None = None, *, keys: int = 1) -> None:
+        self.path = there(path, "CUB-200-2011", HOW)
+        for words in filter(None, map(str.split, path.read_text().splitlines())):
+            try:
+                numbers, rest = tuple(map(int, words[:keys])), words[keys:]
+                self[numbers] = entry(*rest) if entry else " ".join(rest)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{path} is damaged, in {' '.join(words)!r}") from error
 
-def _chosen(folder: Path, split: str) -> list[int]:
-    """The numbers of the images of a split."""
-    path = folder / "train_test_split.txt"
-    wanted = {"train": (1,), "test": (0,), "all": (0, 1)}[split]
-    found = [number for number, (flag,) in _numbers(path, 1).items() if flag in wanted]
-    if not found:
-        raise ValueError(f"{path} is damaged: it has no image of the split {split!r}")
-    return found
-
-
-def _points(path: Path, n_parts: int, ids: Sequence[int]) -> dict[int, np.ndarray]:
-    """Image number → (parts, 2) float64 (row, col) in the image, NaN where a part is not seen."""
-    points: dict[int, np.ndarray] = {}
-    for row in _rows(path):
-        try:
-            number, part, x, y, seen = map(float, row)
-            place = points.setdefault(int(number), np.full((n_parts, 2), np.nan))
-            if seen:
-                place[int(part) - 1] = y, x
-        except (ValueError, IndexError) as error:
-            raise ValueError(f"{path} is damaged, in {' '.join(row)!r}: {error}") from error
-    return _complete(points, path, ids)
+    def __missing__(self, numbers: tuple[int, ...]) -> None:
+        named = " and part ".join(map(str, numbers))
+        raise ValueError(f"{self.path} is damaged: it has nothing for image {named}")

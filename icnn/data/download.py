@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-
-BLOCK = 1 << 20  # bytes
 
 
 def fetch(url: str, path: Path, checksum: str, *, progress: bool = True) -> None:
@@ -82,23 +81,22 @@ def _continue(url: str, part: Path, progress: bool) -> None:
         if error.code == 416:  # nothing is left to send
             return
         raise
-    with answer, tqdm(unit="B", unit_scale=True, disable=not progress, desc=part.stem) as bar:
-        resumed = answer.status == 206
-        bar.total = int(answer.headers.get("Content-Length", 0)) + have * resumed or None
-        bar.update(have * resumed)
-        with part.open("ab" if resumed else "wb") as file:
-            while block := answer.read(BLOCK):
-                file.write(block)
-                bar.update(len(block))
+    resumed = answer.status == 206
+    have *= resumed
+    total = int(answer.headers.get("Content-Length", 0)) + have or None
+    bar = {"total": total, "initial": have, "desc": part.stem, "disable": not progress}
+    with (
+        answer,
+        part.open("ab" if resumed else "wb") as file,
+        tqdm.wrapattr(file, "write", **bar) as counted,
+    ):
+        shutil.copyfileobj(answer, counted)
 
 
 def _matches(path: Path, checksum: str) -> bool:
     kind, wanted = checksum.split(":")
+    start = hashlib.new("sha1" if kind == "git" else kind)
     if kind == "git":
-        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
-    else:
-        digest = hashlib.new(kind)
+        start.update(b"blob %d\0" % path.stat().st_size)
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest() == wanted
+        return hashlib.file_digest(file, lambda: start).hexdigest() == wanted

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from icnn._check_args import SHARE, SIZE, checked
-from icnn.data.crops import CROP, Box, crop, no_parts
+from icnn.data.crops import CROP, Box, crop, stacked
 from icnn.data.record import PartDataset
-from icnn.data.split import SPLIT, of_split
+from icnn.data.split import SPLIT, chosen
 
 NAMED = 5  # of the files that were skipped
 
@@ -62,17 +60,12 @@ class PhotoFolder(PartDataset):
         _say(skipped)
         if not groups:
             raise FileNotFoundError(f"root: no photographs in the folders of {root}")
-        shares = [of_split(len(g), split, train_share).numpy() for g in groups.values()]
-        chosen = [np.stack(g)[s] for g, s in zip(groups.values(), shares, strict=True)]
-        turn = np.concatenate([(np.arange(len(g)) + 0.5) / len(g) for g in chosen if len(g)])
+        objects, labels = chosen(groups, split, train_share)
+        turn = np.concatenate([(np.arange(n) + 0.5) / n for n in labels.bincount().tolist()])
         order = np.argsort(turn, kind="stable")
-        images = torch.from_numpy(np.concatenate(chosen)[order])
-        labels = np.repeat(np.arange(len(chosen)), [len(g) for g in chosen])
         super().__init__(
-            images=images,
-            labels=torch.from_numpy(labels[order]),
-            landmarks=torch.empty(len(images), 0, 2),
-            part_ids=no_parts(len(images), size),
+            **stacked([objects[i] for i in order]),
+            labels=labels[order],
             categories=tuple(groups),
             parts=(),
             transform=transform,
@@ -87,31 +80,26 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "__"))  # as notebooks' checkpoints and what macOS zips up
 
 
-def _squares(folder: Path, size: int, skipped: dict[str, str]) -> list[np.ndarray]:
-    """Every photograph of a category once, uint8 (3, size, size), in the order of their names."""
+def _squares(folder: Path, size: int, skipped: dict[str, str]) -> list[tuple[np.ndarray, ...]]:
+    """Every photograph of a category once, (3, size, size), by name; and its landmarks: none."""
     squares, seen = [], {}
-    for path in sorted(_files(folder)):
-        name = path.relative_to(folder.parent).as_posix()
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_dir() or any(map(_hidden, inside.parts)):
+            continue
+        name = f"{folder.name}/{inside.as_posix()}"
         try:
             content = hashlib.sha256(path.read_bytes()).digest()
             if content in seen:
                 skipped[name] = f"the same file as {seen[content]}"
                 continue
-            squares.append(_square(path, size))
+            squares.append((_square(path, size), np.empty((0, 2))))
             seen[content] = name
         except UnidentifiedImageError:
             skipped[name] = "no image that Pillow knows"
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             skipped[name] = f"cannot be read: {error}"
     return squares
-
-
-def _files(folder: Path) -> list[Path]:
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _hidden(name)]
-        found += [Path(place) / name for name in files if not _hidden(name)]
-    return found
 
 
 def _square(path: Path, size: int) -> np.ndarray:

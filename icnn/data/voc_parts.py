@@ -10,17 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
+from PIL import Image
 from torch import Tensor
 
 from icnn._check_args import SHARE, SIZE, checked
-from icnn.data.crops import CROP, Box, crop, crop_ids, missing, open_image
+from icnn.data.crops import CROP, MIN_AREA, Box, crop, crop_ids, open_image, stacked, there
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
-from icnn.data.split import SPLIT, of_split
+from icnn.data.split import SPLIT, asked_for, chosen
 
 ANIMALS = ("bird", "cat", "cow", "dog", "horse", "sheep")
-PARTS = ("head", "torso", "front leg", "back leg", "leg", "tail", "neck")
 # Pascal-Part's names for the pieces of each part; a bird has legs, the others front and back ones.
 PIECES = {
     "head": "head leye reye lear rear beak nose muzzle lhorn rhorn",
@@ -29,10 +28,9 @@ PIECES = {
     "back leg": "lbleg lbpa rbleg rbpa lbuleg lblleg rbuleg rblleg lbho rbho",
     "leg": "lleg lfoot rleg rfoot",
     "tail": "tail",
+    "neck": "neck",
 }
-PART_OF = {piece: PARTS.index(part) for part, pieces in PIECES.items() for piece in pieces.split()}
 TAILED = ("bird", "cat", "dog")  # the authors leave the tails of the others out
-MIN_AREA = 50**2  # pixels of an object's box
 IMAGES = Path("VOCdevkit") / "VOC2010"
 ANNOTATIONS = "Annotations_Part"
 HOW = (
@@ -73,42 +71,33 @@ class VOCParts(PartDataset):
         size: int = CROP,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        names = [categories] if isinstance(categories, str) else list(categories or ANIMALS)
-        for name in names:
-            if name not in ANIMALS:
-                raise ValueError(f"categories must be among {', '.join(ANIMALS)}, got {name!r}")
-        found = [_of_split(_objects(Path(root), n, size), split, train_share) for n in names]
-        if not any(found):
-            raise ValueError(f"categories: no object of {', '.join(names)} in the split {split!r}")
-        images, ids, landmarks = zip(*(item for group in found for item in group), strict=True)
+        names = asked_for(categories or ANIMALS, ANIMALS)
+        groups = {name: _objects(Path(root), name, size) for name in names}
+        objects, labels = chosen(groups, split, train_share)
         super().__init__(
-            images=torch.from_numpy(np.stack(images)),
-            labels=torch.cat([torch.full((len(g),), k) for k, g in enumerate(found)]),
-            landmarks=torch.from_numpy(np.stack(landmarks)).float(),
-            part_ids=torch.from_numpy(np.stack(ids)),
+            **stacked(objects),
+            labels=labels,
             categories=tuple(names),
-            parts=PARTS,
+            parts=tuple(PIECES),
             transform=transform,
         )
 
 
 def _objects(root: Path, category: str, size: int) -> list[tuple[np.ndarray, ...]]:
-    """Crop, part numbers and landmarks of every object of a category that is large enough."""
+    """Crop, landmarks and part numbers of every object of a category that is large enough."""
     found = []
     for name in _image_names(root / IMAGES / "ImageSets" / "Main" / f"{category}_trainval.txt"):
-        annotation = root / ANNOTATIONS / f"{name}.mat"
-        if not annotation.is_file():
-            raise missing(annotation, "Pascal-Part", HOW)
+        annotation = there(root / ANNOTATIONS / f"{name}.mat", "Pascal-Part", HOW)
         image = open_image(root / IMAGES / "JPEGImages" / f"{name}.jpg")
         for thing in as_list(read_mat(annotation)["anno"]["objects"]):
-            mask = thing["mask"].astype(bool)
-            if mask.shape != (image.height, image.width):
-                raise ValueError(f"{annotation} does not fit its image: mask of {mask.shape}")
-            if thing["class"] == category and (box := _bounds(mask)) and _area(box) >= MIN_AREA:
+            if thing["mask"].shape != (image.height, image.width):
+                shape = thing["mask"].shape
+                raise ValueError(f"{annotation} does not fit its image: mask of {shape}")
+            box = _bounds(thing["mask"])
+            if thing["class"] == category and box and box.area >= MIN_AREA:
                 ids, points = _parts(thing, category)
-                found.append(
-                    (crop(image, box, size), crop_ids(ids, box, size), box.to_crop(points, size))
-                )
+                points = box.to_crop(points, size)
+                found.append((crop(image, box, size), points, crop_ids(ids, box, size)))
     if not found:
         raise ValueError(f"categories: no {category} of {MIN_AREA} pixels or more under {root}")
     return found
@@ -116,44 +105,27 @@ def _objects(root: Path, category: str, size: int) -> list[tuple[np.ndarray, ...
 
 def _image_names(path: Path) -> list[str]:
     """The images that show a category: "<name> 1", or 0 where it is hard to see; not -1."""
-    if not path.is_file():
-        raise missing(path, "Pascal VOC 2010", HOW)
-    rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    lines = there(path, "Pascal VOC 2010", HOW).read_text().splitlines()
+    rows = [line.split() for line in lines if line.strip()]
     return [name for name, flag in rows if flag != "-1"]
 
 
 def _parts(thing: dict, category: str) -> tuple[np.ndarray, np.ndarray]:
     """Part numbers (H, W) as in `PartDataset.part_ids`, and centres (parts, 2) in the image."""
-    masks = np.zeros((len(PARTS), *thing["mask"].shape), bool)
-    for piece in as_list(thing["parts"]):
-        part = PART_OF.get(piece["part_name"])
-        if part is None or (PARTS[part] == "tail" and category not in TAILED):
-            continue
-        masks[part] |= piece["mask"].astype(bool)
-        if piece["part_name"] == "neck":
-            masks[PARTS.index("neck")] |= piece["mask"].astype(bool)
     ids = np.zeros(thing["mask"].shape, np.uint8)
-    for number, mask in enumerate(masks[:-1]):
-        ids[mask] = number + 1
-    centres = [_centre(mask) for mask in masks]
-    return ids, np.array(centres)
+    centres = np.full((len(PIECES), 2), np.nan)
+    for number, (part, names) in enumerate(PIECES.items()):
+        pieces = [p["mask"] for p in as_list(thing["parts"]) if p["part_name"] in names.split()]
+        if pieces and (part != "tail" or category in TAILED):
+            mask = np.any(pieces, 0)
+            if part != "neck":
+                ids[mask] = number + 1
+            if box := _bounds(mask):
+                centres[number] = (box.top + box.bottom) / 2, (box.left + box.right) / 2
+    return ids, centres
 
 
 def _bounds(mask: np.ndarray) -> Box | None:
-    """The smallest box around what is true."""
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
-    return Box(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1) if len(rows) else None
-
-
-def _centre(mask: np.ndarray) -> tuple[float, float]:
-    box = _bounds(mask)
-    return ((box.top + box.bottom) / 2, (box.left + box.right) / 2) if box else (np.nan, np.nan)
-
-
-def _area(box: Box) -> float:
-    return (box.bottom - box.top) * (box.right - box.left)
-
-
-def _of_split(objects: list, split: str, share: float) -> list:
-    chosen = of_split(len(objects), split, share).tolist()
-    return [thing for thing, wanted in zip(objects, chosen, strict=True) if wanted]
+    """The smallest box around what is not 0."""
+    corners = Image.fromarray(mask.astype(bool)).getbbox()
+    return Box(corners[1], corners[0], corners[3], corners[2]) if corners else None
