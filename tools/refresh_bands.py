@@ -21,6 +21,8 @@ import nbformat
 from lessons import FILES, ROOT
 from run_lessons import execute, write
 
+from icnn.experiments.table import write_rows
+
 TABLE = ROOT / "tests" / "bands.csv"
 MOVED = 0.05  # of the band's width: less than that is not shown
 MARGIN = 0.1  # of the band's width, beyond a number that left it
@@ -156,10 +158,8 @@ def remember(table: Path, readings: list[Reading], before: dict[tuple[str, str],
     run = {reading.lesson for reading in readings}
     values = {key: value for key, value in before.items() if key[0] not in run}
     values |= {reading.key: reading.value for reading in readings}
-    with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["lesson", "name", "value"])
-        writer.writerows([*key, f"{value:.4g}"] for key, value in sorted(values.items()))
+    rows = [(*key, f"{value:.4g}") for key, value in sorted(values.items())]
+    write_rows(table, [("lesson", "name", "value"), *rows])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ machine are left out. Networking is off, as in the tests.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import sys
@@ -21,6 +20,8 @@ from lessons import FILES, ROOT
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+
+from icnn.experiments.table import write_rows
 
 OFFLINE = ROOT / "tools" / "offline"
 TIMES = ROOT / "benchmarks" / "lessons.csv"
@@ -71,10 +72,8 @@ def write_times(seconds: dict[str, float]) -> None:
     """What the site says about run times."""
     note = f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, "
     note += f"Python {platform.python_version()}, torch {version('torch').split('+')[0]}"
-    with TIMES.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["lesson", "seconds", "on"])
-        writer.writerows([name, f"{value:.0f}", note] for name, value in seconds.items())
+    rows = [(name, f"{value:.0f}", note) for name, value in seconds.items()]
+    write_rows(TIMES, [("lesson", "seconds", "on"), *rows])
 
 
 def tidied(notebook: NotebookNode, lesson: Path) -> NotebookNode:

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SAWarning
 from traitlets.config import Config, PyFileConfigLoader
 
 from grading.page import page
+from icnn._files import replacing
 
 # About how nbgrader uses its database; nothing that a teacher could do.
 warnings.filterwarnings("ignore", category=SAWarning)
@@ -177,7 +178,5 @@ def write_notebook(path: Path, notebook: NotebookNode) -> None:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file all at once, so that an interrupt leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    new.write_bytes(data)
-    os.replace(new, path)
+    with replacing(path) as new:
+        new.write_bytes(data)

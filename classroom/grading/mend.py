@@ -50,6 +50,7 @@ class Cell:
     marks: tuple[str, ...] = ()  # nbgrader's grade_id
     ids: tuple[str, ...] = ()  # those of Jupyter and Colab
     attachments: dict = field(default_factory=dict)
+    slot: Slot | None = None  # where it was handed out
 
 
 @dataclass
@@ -175,80 +176,97 @@ def mend(source: NotebookNode, cells: list[Cell]) -> Mended:
     return _Mending(source, cells).result()
 
 
+@dataclass(eq=False)
+class Slot:
+    """A cell that was handed out, and what of the student's belongs there."""
+
+    place: int
+    ours: NotebookNode  # as it was handed out
+    full: NotebookNode  # as the teacher has it, with solutions and hidden tests
+    found: list[Cell] = field(default_factory=list)
+    chosen: Cell | None = None  # what is graded
+
+    def __post_init__(self) -> None:
+        self.role, self.name = role(self.ours), name_of(self.ours)
+        self.lines = plain(self.ours.source)
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether a cell has no line that was not handed out here."""
+        return set(plain(cell.text)) <= set(self.lines)
+
+    def handed_out(self, cell: Cell) -> bool:
+        """Whether a cell is as we gave it; a teacher who tries this out may hand in the source."""
+        return plain(cell.text) in (self.lines, plain(self.full.source))
+
+
 class _Mending:
-    """Which student's cell belongs where; `slots` are the cells that were handed out."""
+    """Which student's cell belongs where."""
 
     def __init__(self, source: NotebookNode, cells: list[Cell]) -> None:
-        self.source, self.cells = source, cells
-        self.slots = without_solutions(source).cells
-        self.given = [plain(slot.source) for slot in self.slots]
-        self.roles = [role(slot) for slot in self.slots]
-        self.names = [name_of(slot) for slot in self.slots]
-        self.match = {cell: self.slot_of(cell) for cell in cells}
+        full, ours = {cell.id: cell for cell in source.cells}, without_solutions(source).cells
+        self.slots = [Slot(i, cell, full.get(cell.id, cell)) for i, cell in enumerate(ours)]
+        self.answers = [slot for slot in self.slots if slot.role == "answer"]
+        self.tests = [slot for slot in self.slots if slot.role == "test"]
+        self.cells = cells
         self.noted: dict[str, list[str]] = defaultdict(list)  # sentence → names it is about
-        self.chosen: dict[int, Cell] = {}  # slot → the student's cell that is graded
         self.gone: set[Cell] = set()  # stubs, and text that went into an answer
         self.rivals: set[Cell] = set()  # other versions of an answer: shown, but not run
-        for slot, kind in enumerate(self.roles):
-            if kind == "answer":
+        for cell in cells:
+            if slot := self.slot_of(cell):
+                cell.slot = slot
+                slot.found.append(cell)
+        for slot in self.slots:
+            if slot.role == "answer":
                 self.choose_answer(slot)
-            elif kind == "text":
+            elif slot.role == "text":
                 self.choose_text(slot)
 
-    def slot_of(self, cell: Cell) -> int | None:
+    def slot_of(self, cell: Cell) -> Slot | None:
         """The slot that a cell was handed out in, by nbgrader's mark, its text or its id."""
-        places = range(len(self.slots))
-        marked = [i for i in places if self.names[i] in cell.marks]
-        same = [i for i in places if self.given[i] == plain(cell.text)]
-        by_id = [i for i in places if self.slots[i].id in cell.ids]
+        marked = [slot for slot in self.slots if slot.name in cell.marks]
+        same = [slot for slot in self.slots if slot.lines == plain(cell.text)]
+        by_id = [slot for slot in self.slots if slot.ours.id in cell.ids]
         return next(iter([*marked, *same, *by_id]), None)
 
-    def found(self, slot: int) -> list[Cell]:
-        """The student's cells that were handed out in a slot."""
-        return [cell for cell in self.cells if self.match[cell] == slot]
-
-    def choose_answer(self, slot: int) -> None:
+    def choose_answer(self, slot: Slot) -> None:
         """The last cell that says more than the stub: one that defines it, or else a marked one."""
-        name = self.names[slot]
-        others = {self.names[i] for i, kind in enumerate(self.roles) if kind == "answer"} - {name}
+        others = {other.name for other in self.answers} - {slot.name}
         pools = (
-            [cell for cell in self.cells if name in definitions(cell)],
-            [cell for cell in self.found(slot) if not definitions(cell) & others],
-            [cell for cell in self.cells if name in assignments(cell)],
+            [cell for cell in self.cells if slot.name in definitions(cell)],
+            [cell for cell in slot.found if not definitions(cell) & others],
+            [cell for cell in self.cells if slot.name in assignments(cell)],
         )
-        filled = (pool for pool in pools if not all(self.is_stub(cell, slot) for cell in pool))
+        filled = (pool for pool in pools if not all(map(slot.holds, pool)))
         pool = next(filled, [*pools[0], *pools[1]])
         self.choose(slot, pool)
         if self.cells and not pool:
-            self.noted[MISSING].append(name)
-        if slot in self.chosen and name not in self.chosen[slot].marks:
-            self.noted[FOUND_BY_NAME].append(name)
+            self.noted[MISSING].append(slot.name)
+        if slot.chosen and slot.name not in slot.chosen.marks:
+            self.noted[FOUND_BY_NAME].append(slot.name)
 
-    def choose_text(self, slot: int) -> None:
+    def choose_text(self, slot: Slot) -> None:
         """The last marked cell that is filled in, or else what was written in other places."""
-        name = self.names[slot]
-        self.choose(slot, self.found(slot))
-        if slot in self.chosen:
+        self.choose(slot, slot.found)
+        if slot.chosen:
             return
-        here, near, far = None, [], []
+        question, here, near, far = self.slots[slot.place - 1], None, [], []
+        graded = [other.chosen for other in self.slots]
         for cell in self.cells:
-            place = self.match[cell]
-            here = here if place is None else place
-            kind = "" if place is None else self.roles[place]
+            here, kind = cell.slot or here, cell.slot.role if cell.slot else ""
             if cell in self.gone or kind == "text" or not "".join(self.own_lines(cell)).strip():
                 continue  # nothing new, or another written answer
-            is_ours = kind or cell in self.chosen.values()
-            beside = place in (None, slot - 1) and here in (slot - 1, slot) and not is_ours
+            is_ours = kind or cell in graded
+            beside = cell.slot in (None, question) and here in (question, slot) and not is_ours
             (near if beside else far).append(cell)
         texts = [c for c in near if is_prose(c)] or near
         texts = texts or [c for c in far if is_prose(c) or self.says_much(c)]
         if texts:
-            self.chosen[slot] = self.gathered(texts)
-            whole = all(cell.kind == "markdown" and self.match[cell] is None for cell in texts)
+            slot.chosen = self.gathered(texts)
+            whole = all(cell.kind == "markdown" and not cell.slot for cell in texts)
             self.gone |= set(texts) if whole and texts[0] in near else set()
-            self.noted[FOUND_BELOW if texts[0] in near else FOUND_ELSEWHERE].append(name)
-        elif self.cells and not self.found(slot):
-            self.noted[MISSING].append(name)
+            self.noted[FOUND_BELOW if texts[0] in near else FOUND_ELSEWHERE].append(slot.name)
+        elif self.cells and not slot.found:
+            self.noted[MISSING].append(slot.name)
 
     def says_much(self, cell: Cell) -> bool:
         """Whether the student's lines in a cell hold a comment or a string of a dozen words."""
@@ -257,50 +275,48 @@ class _Mending:
 
     def own_lines(self, cell: Cell) -> list[str]:
         """The lines that stand in no cell that was handed out."""
-        given = {TEXT_STUB}.union(*self.given)
+        given = {TEXT_STUB}.union(*(slot.lines for slot in self.slots))
         return [line for line in cell.text.splitlines() if line.rstrip() not in given]
 
     def gathered(self, cells: list[Cell]) -> Cell:
         """What cells say, as one text in Markdown."""
         texts, pictures = [], {}
         for cell in cells:
-            text = cell.text if self.match[cell] is None else "\n".join(self.own_lines(cell))
+            text = "\n".join(self.own_lines(cell)) if cell.slot else cell.text
             text, own = with_pictures(text, cell.attachments)
             texts.append(text if cell.kind == "markdown" else fenced(text))
             pictures |= own
         return Cell("markdown", "\n\n".join(texts), attachments=pictures)
 
-    def choose(self, slot: int, pool: list[Cell]) -> None:
+    def choose(self, slot: Slot, pool: list[Cell]) -> None:
         """Take the last cell of a pool that is not a stub."""
-        name = self.names[slot]
-        filled = [cell for cell in pool if not self.is_stub(cell, slot)]
+        filled = [cell for cell in pool if not slot.holds(cell)]
         self.gone |= set(pool) - set(filled)
         self.rivals |= set(filled)
         if filled:
-            self.chosen[slot] = filled[-1]
+            slot.chosen = filled[-1]
             if any(plain(cell.text) != plain(filled[-1].text) for cell in filled):
-                self.noted[VERSIONS].append(name)
-
-    def is_stub(self, cell: Cell, slot: int) -> bool:
-        """Whether a cell has no line that was not handed out there."""
-        return set(plain(cell.text)) <= set(self.given[slot])
+                self.noted[VERSIONS].append(slot.name)
 
     def result(self) -> Mended:
         """The notebook: ours, slot by slot, with what the student added."""
         behind = self.additions()
-        tests = {name_of(cell): cell for cell in self.source.cells if role(cell) == "test"}
         cells = [*behind[-1]]
-        for slot, kind in enumerate(self.roles):
-            if kind in ("answer", "text"):
+        for slot in self.slots:
+            if slot.role in ("answer", "text"):
                 cells.append(self.answer(slot))
             else:
-                cells.append(nbformat.from_dict(tests.get(self.names[slot], self.slots[slot])))
-            cells += behind[slot]
+                cells.append(nbformat.from_dict(slot.full if slot.role == "test" else slot.ours))
+            cells += behind[slot.place]
         for number, cell in enumerate(cells):
             cell.id = f"cell-{number}"
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
-        self.compare_tests()
+        for slot in self.tests if self.cells else ():
+            if not slot.found:
+                self.noted[TEST_MISSING].append(slot.name)
+            elif not all(map(slot.handed_out, slot.found)):
+                self.noted[TEST_CHANGED].append(slot.name)
         self.look_for_hidden(cells)
         notes = [text.format(", ".join(names)) for text, names in self.noted.items() if names]
         mended = Mended(new_notebook(cells=cells, metadata=METADATA), notes)
@@ -308,52 +324,39 @@ class _Mending:
         return mended
 
     def additions(self) -> dict[int, list[NotebookNode]]:
-        """Slot → the student's own cells to put behind it."""
+        """Place of a slot → the student's own cells to put behind it."""
         behind, here = defaultdict(list), -1
-        graded = set(self.chosen.values())
+        graded = [slot.chosen for slot in self.slots]
         for cell in self.cells:
-            slot = self.match[cell]
-            here = here if slot is None else slot
+            slot = cell.slot
+            here = slot.place if slot else here
             if cell in graded or not cell.text.strip():
                 continue
             if cell in self.rivals:
                 behind[here].append(quoted(cell))
-            elif slot is None:
+            elif not slot:
                 behind[here] += [] if cell in self.gone else [added(cell)]
-            elif self.is_stub(cell, slot) or self.is_handed_out(cell, slot):
+            elif slot.holds(cell) or slot.handed_out(cell):
                 continue
-            elif not self.roles[slot]:  # changed by the student: ours still comes after it
-                behind[slot - 1].append(added(cell))
-            elif self.roles[slot] == "answer":  # marked as one, but another cell defines it
-                later = self.chosen[slot] in self.cells[: self.cells.index(cell)]
-                behind[slot if later else slot - 1].append(added(cell))
+            elif not slot.role:  # changed by the student: ours still comes after it
+                behind[here - 1].append(added(cell))
+            elif slot.role == "answer":  # marked as one, but another cell defines it
+                later = slot.chosen in self.cells[: self.cells.index(cell)]
+                behind[here if later else here - 1].append(added(cell))
         return behind
 
-    def is_handed_out(self, cell: Cell, slot: int) -> bool:
-        """Whether a cell is as we gave it; a teacher who tries this out may hand in the source."""
-        ours = [self.slots[slot], *(c for c in self.source.cells if c.id == self.slots[slot].id)]
-        return plain(cell.text) in [plain(our.source) for our in ours]
-
-    def answer(self, slot: int) -> NotebookNode:
+    def answer(self, slot: Slot) -> NotebookNode:
         """The cell that is graded, with our mark; a cell with several answers stands only once."""
         # It keeps the checksum of the stub: nbgrader gives 0 to a text that still has it.
-        ours, theirs = nbformat.from_dict(self.slots[slot]), self.chosen.get(slot)
+        ours, theirs = nbformat.from_dict(slot.ours), slot.chosen
         if theirs:
-            first = next(i for i, cell in self.chosen.items() if cell is theirs)
+            first = next(other for other in self.slots if other.chosen is theirs)
             ours.source = theirs.text
             if ours.cell_type == "markdown":
                 attach(ours, theirs.attachments)
-            if first != slot:
-                ours.source = f"# Your {self.names[slot]} stands above, with {self.names[first]}."
+            if first is not slot:
+                ours.source = f"# Your {slot.name} stands above, with {first.name}."
         return ours
-
-    def compare_tests(self) -> None:
-        """Note tests that were changed or are missing; ours are run in any case."""
-        for slot in (slot for slot, kind in enumerate(self.roles) if kind == "test"):
-            if self.cells and not self.found(slot):
-                self.noted[TEST_MISSING].append(self.names[slot])
-            elif not all(self.is_handed_out(cell, slot) for cell in self.found(slot)):
-                self.noted[TEST_CHANGED].append(self.names[slot])
 
     def look_for_hidden(self, cells: list[NotebookNode]) -> None:
         """Note names of Python and of the set-up that a student's own cells use for values."""
@@ -366,16 +369,15 @@ class _Mending:
     def look_for_borrowed(self, mended: Mended) -> None:
         """Keep answers that are icnn's own from being run as the student's."""
         code = [cell.text for cell in self.cells if cell.kind == "code"]
-        for slot, cell in self.chosen.items():
-            name = self.names[slot]
-            if self.roles[slot] != "answer":
-                continue
-            if own := used(name, cell.text, code):
-                why = f"{name} hands in icnn's own {own}. It is right, but it is not yours: "
+        for slot in (slot for slot in self.answers if slot.chosen):
+            if own := used(slot.name, slot.chosen.text, code):
+                why = f"{slot.name} hands in icnn's own {own}. It is right, but it is not yours: "
                 mended.notes.append(f"{why}0 points.")
-                mended.blocked[self.names[self.roles.index("test", slot)]] = f"{why}0 points."
-            elif own := copied(name, cell.text):
-                mended.suspicions.append(f"{name} is, but for names, the code of icnn's {own}")
+                test = next(test for test in self.tests if test.place > slot.place)
+                mended.blocked[test.name] = f"{why}0 points."
+            elif own := copied(slot.name, slot.chosen.text):
+                suspicion = f"{slot.name} is, but for names, the code of icnn's {own}"
+                mended.suspicions.append(suspicion)
 
 
 def plain(text: str) -> list[str]:

@@ -14,17 +14,14 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from make_exercises import ROOT
+
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net"]
-LEVELS = {
-    "no network, no other processes, solutions and submissions hidden, files read-only": (
-        [*UNSHARE, "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"],
-        ["/", str(ROOT)],
-    ),
-    "no network, no other processes, solutions and submissions hidden, project read-only": (
-        [*UNSHARE, "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"],
-        [str(ROOT)],
-    ),
+ALONE = [*UNSHARE, "--pid", "--mount", "--mount-proc", "--fork", "--kill-child"]
+HIDDEN = "no network, no other processes, solutions and submissions hidden"
+LEVELS = {  # what student code cannot do → how it is started, what it cannot write
+    f"{HIDDEN}, files read-only": (ALONE, ["/", str(ROOT)]),
+    f"{HIDDEN}, project read-only": (ALONE, [str(ROOT)]),
     "no network; student code can read and write files as you can": (UNSHARE, None),
     "networking off for Python's own sockets only; student code can do all that you can": (
         [],
