@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +35,6 @@ class FeatureDataset(PartDataset):
     def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
         """The maps, or those with these indices, float32."""
         return self.images[index].float()
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One image's maps, float32 (C, n, n), and its label."""
-        return self.images[index].float(), int(self.labels[index])
 
 
 @checked(backbone=MODULE, dataset=Value("a PartDataset, not empty", PartDataset, len))
@@ -77,14 +73,9 @@ def cached_features(
     if not np.allclose(maps[0], one[0], rtol=0, atol=0.01 * float(one.abs().max())):
         _write(journal, {})
     _fill(maps, backbone, dataset, journal, progress)
-    return FeatureDataset(
-        images=torch.from_numpy(np.load(path, mmap_mode="c")),  # writing to it changes no file
-        labels=dataset.labels,
-        landmarks=dataset.landmarks,
-        part_ids=dataset.part_ids,
-        categories=dataset.categories,
-        parts=dataset.parts,
-    )
+    kept = {field.name: getattr(dataset, field.name) for field in fields(dataset)}
+    maps = torch.from_numpy(np.load(path, mmap_mode="c"))  # writing to it changes no file
+    return FeatureDataset(**kept | {"images": maps, "transform": None})
 
 
 def _open(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -32,7 +32,6 @@ from icnn.experiments.rethink import (
     redundancy,
     transfer,
 )
-from icnn.experiments.rethink.auroc import auroc
 from icnn.experiments.table import fill, workers
 from icnn.network import VARIANTS, small_cnn
 
@@ -104,7 +103,7 @@ def know_strangers(variant: str, seed: int) -> Iterator[list]:
         for score in strange:
             halves = strange[score][::2], strange[score][1::2]
             pairs = zip(known, halves, strict=True)
-            yield [shift, score, *(auroc(one[score], half) for one, half in pairs)]
+            yield [shift, score, *(transfer.auroc(one[score], half) for one, half in pairs)]
 
 
 def test_explanations(variant: str, seed: int) -> Iterator[list]:

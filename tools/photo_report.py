@@ -5,13 +5,11 @@ It shows photographs of the data set, so it stays with whoever has them.
 
 from __future__ import annotations
 
-import base64
 import csv
 import html
-import io
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -71,15 +69,19 @@ def write_intervals(folder: Path) -> None:
     write_rows(folder / "intervals.csv", rows)
 
 
+def peaks_path(folder: Path, run: Sequence[object]) -> Path:
+    """Where the peaks of a run are kept, and what other pictures would have given."""
+    return folder / "peaks" / ("_".join(map(str, run)).replace(" ", "-") + ".npz")
+
+
 def _drawn(folder: Path, row: dict[str, str]) -> dict[str, np.ndarray]:
     """The measures of a run, first as they are and then for pictures that are drawn anew."""
-    saved = np.load(folder / "peaks" / ("_".join(row[k] for k in KEY).replace(" ", "-") + ".npz"))
+    saved = np.load(peaks_path(folder, [row[name] for name in KEY]))
     values = dict(zip(("tracking", "instability"), saved["resampled"].T, strict=True))
     if "hits" in saved:
         hits, draw = saved["hits"], np.random.default_rng(int(row["seed"]))
-        values["accuracy"] = hits[
-            draw.integers(len(hits), size=(len(values["tracking"]), len(hits)))
-        ].mean(1)
+        again = draw.integers(len(hits), size=(len(values["tracking"]), len(hits)))
+        values["accuracy"] = hits[again].mean(1)
     return {name: np.array([float(row[name]), *some]) for name, some in values.items()}
 
 
@@ -104,23 +106,16 @@ def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Ite
         means, more = values[:, :, 0].mean(0), values - plain
         again = more[np.arange(len(animals)), which, picture].mean((1, 2))
         ends = np.nanquantile(again, [0.025, 0.975])  # NaN: one picture, drawn again and again
-        numbers = (
-            means.mean(),
-            means.std(ddof=1) if len(seeds) > 1 else 0,
-            more[:, :, 0].mean(),
-            *ends,
-        )
+        std = means.std(ddof=1) if len(seeds) > 1 else 0
+        numbers = means.mean(), std, more[:, :, 0].mean(), *ends
         yield [protocol, title, variant, measure, *(f"{number:.4f}" for number in numbers)]
 
 
 def write_report(folder: Path, pictures: dict[str, str]) -> Path:
-    """Write `report.html` beside the table: the summary, then a picture for each title."""
+    """Write `report.html` beside the table: the summary, then a picture under each title."""
     header, *rows = summary(read(folder))
     cells = [f"<tr>{_cells('td', row)}</tr>" for row in rows]
-    figures = [
-        f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" src="{source}">'
-        for title, source in pictures.items()
-    ]
+    figures = [f"<h2>{html.escape(title)}</h2>{image}" for title, image in pictures.items()]
     path = folder / "report.html"
     path.write_text(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Photographs</title>'
@@ -136,28 +131,26 @@ def write_report(folder: Path, pictures: dict[str, str]) -> Path:
 
 
 @torch.no_grad()
-def picture(head, features, images: torch.Tensor) -> str:
-    """The best filters of a head on their strongest images, as a data address of a PNG."""
+def picture(title: str, head, features, images: torch.Tensor) -> str:
+    """The best filters of a head on their strongest images, as an html image."""
     maps = icnn.predict(head.features, features.floats())
     size = images.shape[-1]
     points, scores = photos.to_pixels(maps, size)
     tracking = icnn.best_part_tracking(points, scores, features.landmarks).tracking
     best = tracking.nan_to_num(-1).topk(FILTERS).indices
     figure, axes = plt.subplots(FILTERS, IMAGES, figsize=(2 * IMAGES, 2.2 * FILTERS))
-    accent = show.COLOURS[5]
     for row, which in zip(axes, best.tolist(), strict=True):
         strongest = scores[:, which].topk(IMAGES).indices
         for ax, index in zip(row, strongest.tolist(), strict=True):
             ax.imshow(images[index].permute(1, 2, 0))
-            ax.plot(*points[index, which].flip(0), "o", ms=14, mfc="none", mec="white", mew=4)
-            ax.plot(*points[index, which].flip(0), "o", ms=14, mfc="none", mec=accent, mew=2)
+            for colour, width in (("white", 4), (show.COLOURS[5], 2)):
+                place = points[index, which].flip(0)
+                ax.plot(*place, "o", ms=14, mfc="none", mec=colour, mew=width)
             ax.set_axis_off()
         row[0].set_title(f"filter {which}: tracking {tracking[which]:.2f}", loc="left")
     figure.tight_layout()
-    data = io.BytesIO()
-    figure.savefig(data, dpi=80)
     plt.close(figure)
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    return show.tag(figure, title, dpi=80)
 
 
 def _with_spread(cells: list[str]) -> str:

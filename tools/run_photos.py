@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from photo_report import KEY, picture, write_intervals, write_report
+from photo_report import KEY, peaks_path, picture, write_intervals, write_report
 from torch.nn.functional import avg_pool2d
 
 import icnn
@@ -167,15 +167,14 @@ def run(name: str, category: str, variant: str, seed: int, *, options) -> Iterat
     row, extra = dict.fromkeys(COLUMNS, ""), {}
     if variant in photos.BASELINES:
         train = of["train"].subset(of["train"].labels == 0)
-        moved = (data.floats().to(options.device) for data in (train, tested))
-        maps = photos.unsupervised_maps(variant, *moved, seed=seed).cpu()
+        pair = (moved(data, options).floats() for data in (train, tested))
+        maps = photos.unsupervised_maps(variant, *pair, seed=seed).cpu()
     else:
         if kind == "features":
             mirrored = split(names, name, seed, "train", "mirrored", options)
         else:
             mirrored = of["train"].mirrored()
-        train = of["train"].joined(mirrored)
-        train = train._with(images=train.images.to(options.device))
+        train = moved(of["train"].joined(mirrored), options)
         model, features = train_one(train, of["validation"], variant, protocol, seed, options)
         row |= watch(model, features, of, size)
         if kind == "features":
@@ -186,7 +185,9 @@ def run(name: str, category: str, variant: str, seed: int, *, options) -> Iterat
         extra = {"hits": icnn.predict(model, of["test"].floats()).argmax(1) == of["test"].labels}
     places, peaks = photos.measure_places(maps, tested, size)
     extra["resampled"] = photos.resampled(peaks, size, seed=seed)
-    store(options.out / "peaks", (name, category, variant, seed), {**peaks, **extra})
+    path = peaks_path(options.out, (name, category, variant, seed))
+    path.parent.mkdir(exist_ok=True)
+    np.savez_compressed(path, **{k: tensor.numpy() for k, tensor in {**peaks, **extra}.items()})
     row |= places | {"seconds": round(time.perf_counter() - start, 1)}
     yield [row[column] for column in COLUMNS]
 
@@ -220,17 +221,15 @@ def scrambled_share(model, names: list[str], protocol: str, seed: int, options) 
     return icnn.accuracy(model, split(marked, protocol, seed, "test", "scrambled", options))
 
 
+def moved(data: PartDataset, options: argparse.Namespace) -> PartDataset:
+    """The same data set with its images or features on the device."""
+    return data._with(images=data.images.to(options.device))
+
+
 def halved(data: PartDataset) -> PartDataset:
     """The same images at half their side."""
     images = [avg_pool2d(some.float(), 2).round().byte() for some in data.images.split(64)]
     return data._with(images=torch.cat(images), landmarks=data.landmarks / 2)
-
-
-def store(folder: Path, task: tuple, peaks: dict[str, torch.Tensor]) -> None:
-    """Keep where the filters fired and what other pictures would have given."""
-    folder.mkdir(exist_ok=True)
-    arrays = {name: tensor.numpy() for name, tensor in peaks.items()}
-    np.savez_compressed(folder / ("_".join(map(str, task)).replace(" ", "-") + ".npz"), **arrays)
 
 
 def ceiling(name: str, part: str, layers: int, seed: int, *, options) -> Iterator[list]:
@@ -242,12 +241,8 @@ def ceiling(name: str, part: str, layers: int, seed: int, *, options) -> Iterato
     )
     if min(int(d.landmarks[:, number, 0].isfinite().sum()) for d in (train, test)) < 2:
         return
-    train = train.joined(mirrored)
-    moved, how = (
-        train._with(images=train.images.to(options.device)),
-        {"seed": seed, "layers": layers},
-    )
-    yield [photos.supervised_tracking(moved, test, number, options.image_size, **how)]
+    train, how = moved(train.joined(mirrored), options), {"seed": seed, "layers": layers}
+    yield [photos.supervised_tracking(train, test, number, options.image_size, **how)]
 
 
 def main() -> None:
@@ -280,7 +275,8 @@ def pictures(options: argparse.Namespace) -> dict[str, str]:
             head.load_state_dict(torch.load(saved, map_location="cpu", weights_only=True))
             data = AnimalParts(options.root, name, "all", size=options.image_size)
             rule = photos.random_split(min(len(data), MOST), PROTOCOLS["single"].shares, 0)
-            found[f"{name}, {variant}"] = picture(head, test, data.images[rule["test"]])
+            title = f"{name}, {variant}"
+            found[title] = picture(title, head, test, data.images[rule["test"]])
     return found
 
 

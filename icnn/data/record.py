@@ -40,9 +40,8 @@ class PartDataset(Dataset):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """One image, float32 (3, H, W) in [0, 1] and transformed, and its label."""
-        image = self.images[index].float() / 255
-        return (self.transform(image) if self.transform else image), int(self.labels[index])
+        """One image, as `floats` gives it, and its label."""
+        return self.floats(torch.tensor([index]))[0], int(self.labels[index])
 
     def floats(self, index: Tensor | slice = slice(None)) -> Tensor:
         """All images, or those with these indices: float32 (N, 3, H, W) in [0, 1], transformed."""
@@ -76,9 +75,9 @@ class PartDataset(Dataset):
             raise ValueError(f"other must have categories {self.categories} and parts {self.parts}")
         return self._with(**{n: torch.cat([getattr(self, n), getattr(other, n)]) for n in TENSORS})
 
-    def _with(self, **tensors: Tensor) -> PartDataset:
-        """The same data set with other tensors; what was read from files is not read again."""
+    def _with(self, **fields: object) -> PartDataset:
+        """The same data set with other tensors or names; no file is read again."""
         changed = copy.copy(self)
-        for name, tensor in tensors.items():
-            object.__setattr__(changed, name, tensor)  # as a frozen dataclass does in __init__
+        for name, value in fields.items():
+            object.__setattr__(changed, name, value)  # as a frozen dataclass does in __init__
         return changed

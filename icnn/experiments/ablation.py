@@ -144,16 +144,18 @@ def layer(**options: float) -> Callable[..., nn.Module]:
     return partial(InterpretableLayer, **options)
 
 
-MASK_ONLY, LOSS_ONLY = layer(weight=0.0), layer(mask=False)
+LAYERS: dict[str, Callable[..., nn.Module] | None] = {
+    "plain": None,
+    "mask only": layer(weight=0.0),
+    "loss only": layer(mask=False),
+    "mask + loss": InterpretableLayer,
+}
 CONFIGURATIONS: dict[str, Configuration] = {
-    "plain": Configuration("parts", None),
-    "mask only": Configuration("parts", MASK_ONLY),
-    "loss only": Configuration("parts", LOSS_ONLY),
-    "mask + loss": Configuration("parts"),
-    "max: plain": Configuration("max head", None, MaxClassifier),
-    "max: mask only": Configuration("max head", MASK_ONLY, MaxClassifier),
-    "max: loss only": Configuration("max head", LOSS_ONLY, MaxClassifier),
-    "max: mask + loss": Configuration("max head", head=MaxClassifier),
+    **{name: Configuration("parts", kind) for name, kind in LAYERS.items()},
+    **{
+        f"max: {name}": Configuration("max head", kind, MaxClassifier)
+        for name, kind in LAYERS.items()
+    },
     "early layer": Configuration("place of the layer", early=True),
     "mask at the best template": Configuration("mask", BestTemplateLayer),
     "mask at the mean position": Configuration("mask", MeanPositionLayer),
@@ -167,9 +169,10 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "β = 2": Configuration("beta", layer(beta=2.0)),
     "β = 8": Configuration("beta", layer(beta=8.0)),
     "category term, λ = 0.1": Configuration("category", layer(category_weight=0.1)),
-    "tinted: plain": Configuration("shortcut", None, tinted=True),
-    "tinted: mask only": Configuration("shortcut", MASK_ONLY, tinted=True),
-    "tinted: mask + loss": Configuration("shortcut", tinted=True),
+    **{
+        f"tinted: {name}": Configuration("shortcut", LAYERS[name], tinted=True)
+        for name in ("plain", "mask only", "mask + loss")
+    },
 }
 
 

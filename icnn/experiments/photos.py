@@ -5,12 +5,13 @@ Taught in lesson 9; `make photos` runs it for the categories that are there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from icnn import measure
+from icnn._check_args import checked, one_of
 from icnn._device import seeded
 from icnn.data import PartDataset
 from icnn.features import FeatureDataset
@@ -36,9 +37,7 @@ MEASURES = (
     *("consistency", "in box", "centre in box", "best in box", "mass inside", "rivals"),
     "correlation",
 )
-BOX = (
-    36 / 224
-)  # of the image's side: half the box around a peak, as in the evaluation of prototypes
+BOX = 36 / 224  # of the side: half the box around a peak, as in the evaluation of prototypes
 CONSISTENT = 0.8  # share of the images in which a consistent filter's box holds its part
 STEPS = 100  # of NMF and k-means
 SAMPLES = 200  # of the pictures of a run
@@ -57,9 +56,6 @@ def train_head(
         validation: features that are only watched.
         variant: one of `VARIANTS`; "interpretable" is the layer with its defaults.
         seed: of the weights and of the order of the images.
-
-    Raises:
-        ValueError: an unknown variant.
     """
     head = new_head(train.images.shape, len(train.categories), variant, seed=seed)
     head.to(train.images.device)
@@ -67,14 +63,9 @@ def train_head(
     return head
 
 
+@checked(variant=one_of(tuple(VARIANTS)))
 def new_head(shape: torch.Size, n_categories: int, variant: str, *, seed: int = 0) -> PartHead:
-    """A head before training, for maps of a shape (N, C, n, n); the seed is of its weights.
-
-    Raises:
-        ValueError: an unknown variant.
-    """
-    if variant not in VARIANTS:
-        raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}")
+    """A head before training, for maps of a shape (N, C, n, n); the seed is of its weights."""
     _, channels, size, _ = shape
     with seeded(seed):
         return part_head(channels, size, n_categories, width=WIDTH, layer=VARIANTS[variant])
@@ -135,42 +126,46 @@ def measure_places(
     animals, maps = data.subset(with_parts), maps[with_parts]
     points, scores = to_pixels(maps, image_size)
     live, category = measure.live_filters(maps), assign_categories(maps, animals.labels, n_marked)
-    instability = measure.location_instability_by_category(
-        points, scores, animals.landmarks, image_size, animals.labels, category
-    )
-    tracking, in_box = torch.full_like(instability, torch.nan), torch.zeros_like(instability)
-    correlation = torch.zeros_like(instability)
-    controls = []
-    for which in range(n_marked):
-        images, filters = animals.labels == which, category == which
-        landmarks = animals.landmarks[images]
+    peaks = {"points": points, "scores": scores, "category": category, "live": live}
+    peaks |= {"labels": animals.labels, "landmarks": animals.landmarks}
+    found, controls = points.new_full((4, len(live)), torch.nan), []
+    for filters, own in _by_category(peaks):
         if filters.any():
-            own = points[images][:, filters], scores[images][:, filters], landmarks
-            tracking[filters] = measure.best_part_tracking(*own).tracking
-            in_box[filters] = box_share(own[0], landmarks, image_size)
-            correlation[filters] = _correlation(own[0][..., 1], landmarks[:, 0, 1])
-        controls.append(_constants(landmarks, image_size))
+            found[0, filters] = measure.location_instability(*own, image_size)
+            found[1, filters] = measure.best_part_tracking(*own).tracking
+            found[2, filters] = box_share(own[0], own[2], image_size)
+            found[3, filters] = _correlation(own[0][..., 1], own[2][:, 0, 1])
+        controls.append(_constants(own[2], image_size))
     centre, best, centre_box, best_box = torch.tensor(controls).mean(0).tolist()
+    instability, tracking, in_box, correlation = found[:, live]
     inside, rivals = _concentration(maps)
-    ten = tracking[live].nan_to_num(-1).topk(min(10, int(live.sum()))).values
+    ten = tracking.nan_to_num(-1).topk(min(10, len(tracking))).values
     row = {
-        "instability": instability[live].nanmean().item(),
-        "tracking": tracking[live].nanmean().item(),
-        "best ten": ten.mean().item(),
-        "spread": measure.peak_spread(points, scores)[live].mean().item(),
-        "live": int(live.sum()),
+        "instability": instability.nanmean(),
+        "tracking": tracking.nanmean(),
+        "best ten": ten.mean(),
+        "spread": measure.peak_spread(points, scores)[live].mean(),
+        "live": live.sum(),
         "centre": centre,
         "best": best,
-        "consistency": (in_box[live] >= CONSISTENT).double().mean().item(),
-        "in box": in_box[live].mean().item(),
+        "consistency": (in_box >= CONSISTENT).double().mean(),
+        "in box": in_box.mean(),
         "centre in box": centre_box,
         "best in box": best_box,
-        "mass inside": inside[live].mean().item(),
-        "rivals": rivals[live].mean().item(),
-        "correlation": correlation[live].mean().item(),
+        "mass inside": inside[live].mean(),
+        "rivals": rivals[live].mean(),
+        "correlation": correlation.mean(),
     }
-    peaks = {"points": points, "scores": scores, "category": category, "live": live}
-    return row, {**peaks, "labels": animals.labels, "landmarks": animals.landmarks}
+    numbers = {name: v.item() if isinstance(v, Tensor) else v for name, v in row.items()}
+    return numbers, peaks
+
+
+def _by_category(peaks: dict[str, Tensor]) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
+    """Which filters are of each category; their points and scores, and landmarks, on its images."""
+    for which in peaks["labels"].unique():
+        images, filters = peaks["labels"] == which, peaks["category"] == which
+        points, scores = (peaks[name][images][:, filters] for name in ("points", "scores"))
+        yield filters, (points, scores, peaks["landmarks"][images])
 
 
 def resampled(peaks: dict[str, Tensor], size: int, *, samples: int = SAMPLES, seed: int) -> Tensor:
@@ -187,10 +182,7 @@ def resampled(peaks: dict[str, Tensor], size: int, *, samples: int = SAMPLES, se
     """
     draw = torch.Generator().manual_seed(seed)
     found = torch.full((samples, 2, len(peaks["category"])), torch.nan)
-    for which in peaks["labels"].unique():
-        images, filters = peaks["labels"] == which, peaks["category"] == which
-        own = [peaks[name][images] for name in ("points", "scores", "landmarks")]
-        own = own[0][:, filters], own[1][:, filters], own[2]
+    for filters, own in _by_category(peaks):
         halves = (len(own[0]) + 1) // 2, len(own[0]) // 2
         for sample in range(samples):
             even, odd = (torch.randint(h, (halves[1],), generator=draw) * 2 for h in halves)
@@ -224,9 +216,7 @@ def box_share(points: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     All images count that have the part, the weak peaks too. What the literature on prototypes
     calls consistent is a share of at least `CONSISTENT`.
     """
-    off = (
-        (points[:, :, None] - landmarks[:, None]).abs().amax(-1)
-    )  # (N, C, K), NaN without the part
+    off = (points[:, :, None] - landmarks[:, None]).abs().amax(-1)  # (N, C, K), NaN without
     share = (off <= BOX * image_size).float().masked_fill(off.isnan(), torch.nan).nanmean(0)
     return share.nan_to_num(0).amax(1)
 
@@ -377,8 +367,7 @@ def combine(groups: Sequence[PartDataset], names: Sequence[str]) -> PartDataset:
         name: torch.cat([getattr(group, name) for group in groups])
         for name in ("images", "landmarks", "part_ids")
     }
-    kind = FeatureDataset if isinstance(groups[0], FeatureDataset) else PartDataset
-    return kind(labels=torch.cat(labels), categories=tuple(names), parts=groups[0].parts, **tensors)
+    return groups[0]._with(labels=torch.cat(labels), categories=tuple(names), **tensors)
 
 
 def to_pixels(maps: Tensor, image_size: int) -> tuple[Tensor, Tensor]:

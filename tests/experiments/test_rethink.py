@@ -20,7 +20,7 @@ from icnn.experiments.rethink import (
     redundancy,
     transfer,
 )
-from icnn.experiments.rethink.auroc import auroc
+from icnn.experiments.rethink.transfer import auroc
 from icnn.network import VARIANTS, small_cnn
 
 SEEDS = ("0", "1", "2")

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 import icnn
 from icnn import explain
 from icnn.experiments import released
-from icnn.experiments.rethink import assignment, auroc
+from icnn.experiments.rethink import assignment, transfer
 
 # --- layer ---------------------------------------------------------------------------------------
 
@@ -432,7 +432,7 @@ def right_auroc(answer, positive, negative) -> None:
     assert abs(answer - wins / len(pairs)) <= 1e-9
 
 
-@public("rethink.auroc.auroc", auroc.auroc, right_auroc)
+@public("rethink.transfer.auroc", transfer.auroc, right_auroc)
 def _(draw):
     positive, negative = (numbers(draw, *counts(draw, 6), lowest=-1.0) for _ in range(2))
     return {"positive": positive, "negative": negative}

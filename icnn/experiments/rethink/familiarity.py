@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import icnn
+from icnn._check_args import checked, one_of
 from icnn.data import PartDataset
 from icnn.experiments.rethink.redundancy import peak_points
 from icnn.network import SIDE, SmallCNN
@@ -20,12 +21,9 @@ SHIFTS = ("held-out", "scrambled", "empty", "noise", "shuffled pixels")
 NEAREST = 8  # filters that speak loudest for a category take part in its arrangement
 
 
+@checked(shift=one_of(SHIFTS))
 def unfamiliar(shift: str) -> Tensor:
-    """400 pictures (400, 3, 64, 64) in [0, 1] of a kind that was never trained.
-
-    Raises:
-        ValueError: an unknown kind.
-    """
+    """400 pictures (400, 3, 64, 64) in [0, 1] of a kind that was never trained."""
     generator = torch.Generator().manual_seed(0)
     if shift == "noise":
         return torch.rand(400, 3, 64, 64, generator=generator)
@@ -34,8 +32,6 @@ def unfamiliar(shift: str) -> Tensor:
         orders = [torch.randperm(64 * 64, generator=generator) for _ in images]
         mixed = [image[:, order] for image, order in zip(images, orders, strict=True)]
         return torch.stack(mixed).unflatten(2, (64, 64))
-    if shift not in SHIFTS:
-        raise ValueError(f"shift must be one of {', '.join(SHIFTS)}, got {shift!r}")
     return icnn.data.creatures(shift.replace("-", "_")).floats()
 
 

@@ -5,14 +5,11 @@ Taught in lesson 10.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from math import ceil
 
-from torch import nn
-
 from icnn.experiments import ablation
-from icnn.experiments.ablation import FULL, MASK_ONLY, SHORT, Configuration
+from icnn.experiments.ablation import FULL, LAYERS, SHORT, Configuration
 from icnn.experiments.released import ReleasedLayer
 from icnn.experiments.rethink import assignment
 from icnn.layer import InterpretableLayer
@@ -21,11 +18,7 @@ from icnn.network import CHANNELS
 # The paper with the constants it prints: τ = 0.5/n², λ = 5e-6 for each filter.
 PRINTED = partial(ablation.PaperGradientLayer, literal=True, weight=5e-6 * CHANNELS)
 WIDTHS = (64, 16, 4)
-VARIANTS: dict[str, Callable[..., nn.Module] | None] = {
-    "plain": None,
-    "mask only": MASK_ONLY,
-    "interpretable": InterpretableLayer,
-}
+VARIANTS = {"plain": None, "mask only": LAYERS["mask only"], "interpretable": InterpretableLayer}
 
 
 def _frozen(weight: float) -> Configuration:

@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.experiments.rethink.auroc import auroc
+from icnn._check_args import Array, checked
 from icnn.network import SmallCNN
 
 PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)
 SHOTS = (1, 2, 5, 10, 20)
-
-
 READOUTS: dict[str, Callable[[SmallCNN, Tensor], Tensor]] = {
     "head": lambda model, maps: model.head.layer(maps).mean((2, 3)),
     "masked": lambda _, maps: (maps * icnn.part_mask(maps)).mean((2, 3)),
@@ -36,6 +34,21 @@ def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
     centred = features - features.mean(0)
     gram = centred @ centred.T + penalty * len(features) * torch.eye(len(features)).double()
     return centred.T @ torch.linalg.solve(gram, targets - targets.mean())
+
+
+@checked(positive=Array("N"), negative=Array("M"))
+def auroc(positive: Tensor, negative: Tensor) -> float:
+    """The probability that a positive scores higher than a negative; ties count one half.
+
+    Args:
+        positive, negative: (N,) and (M,) scores, floating.
+    """
+    both = torch.cat([positive, negative]).double()
+    values, place = both.unique(return_inverse=True)
+    counts = torch.bincount(place, minlength=len(values)).double()
+    rank = (counts.cumsum(0) - (counts - 1) / 2)[place][: len(positive)]
+    wins = rank.sum() - len(positive) * (len(positive) + 1) / 2
+    return (wins / (len(positive) * len(negative))).item()
 
 
 def few_shots(
