@@ -30,14 +30,14 @@ n02374451 horse, n02391049 zebra, n02395003 swine, n02398521 hippopotamus, n0240
 n02411705 sheep, n02419796 antelope, n02437136 camel, n02444819 otter, n02454379 armadillo,
 n02484322 monkey, n02503517 elephant, n02509815 red panda, n02510455 giant panda
 """
-ANIMALS = dict(one.split(maxsplit=1) for one in LIST.replace("\n", " ").split(","))
+ANIMALS = dict(one.split(maxsplit=1) for one in LIST.strip().split(","))
 PARTS = ("head", "front leg")
 OTHER = "none of them"  # the category of the negatives
 ANNOTATED = 224  # pixels; the landmarks are given in crops of this size
 IMAGES = "detanimalpart"  # two repositories, side by side under the root
 CODE = "interpretableCNN"
-TRUTH = f"{CODE}/code/data_input/data_input_DET-2015-subset-ILSVRC2013train"
-NEGATIVES = f"{CODE}/data/neg"
+TRUTH = "code/data_input/data_input_DET-2015-subset-ILSVRC2013train"
+NEGATIVES = "data/neg"
 LISTINGS = "https://api.github.com/repos/zqs1022"
 FILES = "https://raw.githubusercontent.com/zqs1022"
 HOW = (
@@ -66,7 +66,7 @@ class AnimalParts(PartDataset):
 
     Raises:
         FileNotFoundError: images or annotations are missing; the message says how to get them.
-        ValueError: unknown category, or a damaged file.
+        ValueError: unknown category, nothing in the split, or a damaged file.
         ConnectionError: `download` without a network.
     """
 
@@ -121,7 +121,9 @@ def _category(root: Path, wnid: str, size: int) -> list[tuple[np.ndarray, np.nda
     """Each object of a category: its crop (3, size, size), and landmarks (2, 2) in crop pixels."""
     folder = _folder(root, wnid)
     boxes = _boxes(folder / "data.mat")
-    points = [_centres(root / TRUTH / wnid / f"truth_part{k:02}.mat", len(boxes)) for k in (1, 2)]
+    points = [
+        _centres(root / CODE / TRUTH / wnid / f"truth_part{k:02}.mat", len(boxes)) for k in (1, 2)
+    ]
     landmarks = np.stack(points, 1) * size / ANNOTATED
     found = []
     for number, (left, top, right, bottom) in enumerate(boxes):
@@ -138,11 +140,11 @@ def _category(root: Path, wnid: str, size: int) -> list[tuple[np.ndarray, np.nda
 def _negatives(root: Path, size: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """The random photographs, whole; nothing is marked in them."""
     found, nothing = [], np.full((len(PARTS), 2), np.nan)
-    for path in sorted((root / NEGATIVES).glob("*.JPEG")):
+    for path in sorted((root / CODE / NEGATIVES).glob("*.JPEG")):
         image = open_image(path)
         found.append((crop(image, Box(0, 0, image.height, image.width), size), nothing))
     if not found:
-        raise missing(root / NEGATIVES, "negatives", HOW)
+        raise missing(root / CODE / NEGATIVES, "negatives", HOW)
     return found
 
 
@@ -166,10 +168,7 @@ def _centres(path: Path, count: int) -> np.ndarray:
 def _download(root: Path, ids: Sequence[str], negatives: bool) -> None:
     """Get the files of some categories from the two repositories."""
     wanted = {IMAGES: tuple(f"{wnid}_obj/img/" for wnid in ids)}
-    truth = TRUTH.removeprefix(f"{CODE}/")
-    wanted[CODE] = tuple(f"{truth}/{wnid}/truth_part" for wnid in ids)
-    if negatives:
-        wanted[CODE] += (NEGATIVES.removeprefix(f"{CODE}/"),)
+    wanted[CODE] = (*(f"{TRUTH}/{wnid}/truth_part" for wnid in ids), *[NEGATIVES] * negatives)
     for repository, folders in wanted.items():
         for entry in _listing(repository):
             if entry["type"] == "blob" and entry["path"].startswith(folders):

@@ -38,6 +38,7 @@ class PhotoFolder(PartDataset):
 
     Raises:
         FileNotFoundError: there is no such folder, or no photograph in it.
+        ValueError: none of them belongs to the split.
     """
 
     def __init__(

@@ -71,13 +71,13 @@ class VOCParts(PartDataset):
         size: int = CROP,
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        names = asked_for(categories or ANIMALS, ANIMALS)
-        groups = {name: _objects(Path(root), name, size) for name in names}
+        root, names = Path(root), asked_for(categories or ANIMALS, ANIMALS)
+        groups = {name: _objects(root, name, size) for name in names}
         objects, labels = chosen(groups, split, train_share)
         super().__init__(
             **stacked(objects),
             labels=labels,
-            categories=tuple(names),
+            categories=tuple(groups),
             parts=tuple(PIECES),
             transform=transform,
         )

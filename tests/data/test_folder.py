@@ -118,3 +118,9 @@ def test_a_huge_image_is_skipped_with_its_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     with pytest.warns(UserWarning, match=r"cup/b\.png \(cannot be read: .*exceeds limit"):
         assert len(PhotoFolder(tmp_path, size=4)) == 1
+
+
+def test_a_split_without_a_photograph_is_named(tmp_path):
+    picture(tmp_path / "cup/a.png")
+    with pytest.raises(ValueError, match="no object of cup in the split 'test'"):
+        PhotoFolder(tmp_path, "test", size=4)

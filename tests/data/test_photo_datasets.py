@@ -19,6 +19,7 @@ pytest.importorskip("h5py", reason="the data sets of photographs need: pip insta
 
 import photo_trees as trees
 
+from icnn.course import tables
 from icnn.data import CUB200, AnimalParts, PhotoFolder, VOCParts, animal_parts, cub
 from icnn.data.download import extract, fetch
 from icnn.data.split import of_split
@@ -47,6 +48,12 @@ def test_animal_parts_reads_both_kinds_of_matlab_files(animals):
     nan = [torch.nan, torch.nan]
     wanted = [[[25.0, 60.0], [111.75, 0.25]], [nan, [49.75, 24.75]], [nan, nan]]
     torch.testing.assert_close(foxes.landmarks, torch.tensor(wanted), equal_nan=True)
+
+
+def test_the_animals_are_those_of_the_published_table():
+    table = tables.read("paper", "location_instability.csv")
+    assert {row["wnid"]: row["category"] for row in table} == animal_parts.ANIMALS
+    assert list(animal_parts.ANIMALS) == [row["wnid"] for row in table]
 
 
 def test_a_crop_shows_what_is_in_the_box(animals):
