@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import icnn
 from icnn.course.check._result import FAILED, NOT_ATTEMPTED, PASSED, Result
 from icnn.course.check._values import Output, Unreadable, close, differs, read
 
@@ -85,21 +86,20 @@ def edited(function: Callable, piece: str, version: str) -> Callable:
     return made[function.__name__]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Task:
     """One exercise. Call it with your function.
 
     Attributes:
         signature: as the learner is to write it.
         outputs: what is returned: a name in words → its shape in words.
-        reference: the right function.
         cases: ordinary cases, in words → as given; together they must tell all mistakes apart.
         edges: special cases, tried one by one after the ordinary ones.
         plain: a right answer, written so that every typical mistake is a change of one piece.
         slips: (a piece of `plain`, what somebody may write for it) → what to tell them.
         others: wrong functions that are further away → what to tell somebody who has the same.
         hints: a nudge, the idea, almost the code.
-        own: icnn's functions that would be the answer.
+        own: icnn's functions that would be the answer; by default the one of the same name.
         by_hand: whether the task is to derive what autograd would give.
         same_dtype: whether the task fixes the dtype; if not, more digits than asked for are fine.
         law: optional, what a right first output obeys: (got, wanted, arguments) → where it is
@@ -108,13 +108,12 @@ class Task:
 
     signature: str
     outputs: dict[str, str]
-    reference: Callable
     cases: dict[str, Given]
     edges: dict[str, Given]
     plain: Callable
     slips: dict[tuple[str, str], str]
     hints: tuple[str, str, str]
-    own: tuple[str, ...]
+    own: tuple[str, ...] | None = None
     others: dict[Callable, str] = field(default_factory=dict)
     by_hand: bool = False
     same_dtype: bool = False
@@ -122,11 +121,17 @@ class Task:
 
     def __post_init__(self) -> None:
         _source(self.plain)  # read now, while the file is that of the code
+        self.own = (self.name,) if self.own is None else self.own
 
     @property
     def name(self) -> str:
         """The name of the function that is asked for."""
         return self.signature.split("(")[0]
+
+    @property
+    def reference(self) -> Callable:
+        """What an answer is compared with: icnn's own function, where there is one."""
+        return getattr(icnn, self.name, self.plain)
 
     @cached_property
     def mistakes(self) -> list[tuple[Callable, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-import icnn
 from icnn.course.check._runner import Task, given, random
 from icnn.course.check.measuring import WRONG_IMAGES, top_images
 
@@ -33,7 +32,6 @@ def _dead(maps):
 dead_filters = Task(
     signature="dead_filters(maps)",
     outputs={"the result": "(C,)"},
-    reference=icnn.dead_filters,
     cases={
         "five images, seven filters and 4×4 maps": given(_some_dead(5, 7, 4, seed=131)),
         "the worked example": given(
@@ -107,7 +105,6 @@ LEVELS = torch.tensor([5.0, 3.0, 2.0])[:, None, None, None].expand(3, 1, 2, 2).c
 category_selectivity = Task(
     signature="category_selectivity(maps, labels)",
     outputs={"the selectivity": "(C,)"},
-    reference=icnn.category_selectivity,
     cases={
         "nine images of three categories": given(random(9, 4, 3, 3, seed=141) ** 3, LABELS),
         "the worked example": given(LEVELS, torch.arange(3)),
@@ -165,7 +162,6 @@ category_selectivity = Task(
         "table = torch.stack([level[labels == k].mean(...) for k in labels.unique()]); "
         "table.amax(...) / ...",
     ),
-    own=("category_selectivity",),
     same_dtype=True,
     law=_law_of_selectivity,
 )
@@ -193,7 +189,6 @@ def _walk(n: int, filters: int, *, seed: int, dtype: torch.dtype = torch.float64
 peak_spread = Task(
     signature="peak_spread(points, scores, *, top=100)",
     outputs={"the spread": "(C,)"},
-    reference=icnn.peak_spread,
     cases={
         "nine images, three filters and top = 4": given(*_walk(9, 3, seed=151), top=4),
         "the worked example": given(THREE, torch.ones(3, 1)),

@@ -48,7 +48,6 @@ def _scaled(sharpness: float, *scale: float, **options) -> dict:
 filter_loss = Task(
     signature="filter_loss(x, *, sharpness=None, scale=None, beta=4.0)",
     outputs={"the loss": "()"},
-    reference=icnn.filter_loss,
     cases={
         "the paper's constants and 3×3 maps": given(5 * random(3, 2, 3, 3, seed=1)),
         "sharpness 3, two filters with scales 0.7 and 1.3, and β = 2": given(
@@ -138,7 +137,6 @@ def _law_of_slope(got: Tensor, want: Tensor, args: tuple) -> tuple:
 score_gradient = Task(
     signature="score_gradient(fitness, prior)",
     outputs={"the gradient": "(N, C, T)"},
-    reference=_slope,
     cases={
         "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=21)),
         "the worked example": given(WORKED_SCORES, THIRDS),
@@ -221,7 +219,6 @@ MIXED = torch.tensor([[True, False, True], [False, False, True], [True, True, Fa
 paper_gradient = Task(
     signature="paper_gradient(x, is_target, *, beta=4.0)",
     outputs={"the gradient": "(N, C, n, n)"},
-    reference=icnn.paper_gradient,
     cases={
         "three images, two filters, 3×3 maps and β = 2": given(
             4 * random(3, 2, 3, 3, seed=31), MIXED[:, :2], beta=2.0
@@ -252,12 +249,10 @@ paper_gradient = Task(
         "number of filters C; yours is divided by the number of images N",
         ("at_largest(x), n * n", "n * n, at_largest(x)"): "images of the category take the "
         "template at their peak, all others T⁻; yours are the other way round",
-        ("torch.where(is_target, at_largest(x), n * n)", "at_largest(x)"): "images of another "
-        "category should take T⁻; in yours all images take the template at their peak",
-        (
-            "torch.where(is_target, at_largest(x), n * n)",
-            "torch.full_like(at_largest(x), n * n)",
-        ): "images of the category should take the template at their peak; in yours all take T⁻",
+        ("is_target, at", "is_target | True, at"): "images of another category should take T⁻; in "
+        "yours all images take the template at their peak",
+        ("is_target, at", "is_target & False, at"): "images of the category should take the "
+        "template at their peak; in yours all take T⁻",
         ("at_largest(x)", "scores[..., :-1].argmax(-1)"): "the template should be the one at the "
         "map's peak, argmax x; yours is the best-fitting one",
         ("at_largest(x)", "at_largest(x.mT)"): "template r·n + c has its peak at row r and column "
@@ -284,6 +279,5 @@ paper_gradient = Task(
         "w = prior[chosen] * log_own.exp() * (log_own - log_x), and the result is "
         "-w[..., None, None] * templates[...] / C.",
     ),
-    own=("paper_gradient",),
     same_dtype=True,
 )

@@ -39,7 +39,6 @@ def _fitness(x, templates):
 fitness = Task(
     signature="fitness(x, templates)",
     outputs={"the fitness": "(N, C, n²+1)"},
-    reference=icnn.fitness,
     cases={
         "three images, two filters and 4×4 maps": given(
             random(3, 2, 4, 4), _signed(17, 4, 4, seed=1)
@@ -94,7 +93,6 @@ fitness = Task(
         "is then a row of n² numbers, and all fitnesses are one matrix product.",
         "x.flatten(...) @ templates.flatten(...).T, or torch.einsum('ncij,tij->...', …).",
     ),
-    own=("fitness",),
     same_dtype=True,
 )
 
@@ -143,7 +141,6 @@ LARGE = given(*fitnesses(4, 2, 5, seed=19, least=997.0))
 mutual_information = Task(
     signature="mutual_information(fitness, prior)",
     outputs={"the mutual information": "(C,)"},
-    reference=icnn.mutual_information,
     cases={
         "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=1)),
         "the worked example": given(WORKED_SCORES, THIRDS),
@@ -222,10 +219,10 @@ def _terms(fitness, prior):
     table = prior.log() + fitness.log_softmax(0)
     spots, none = table[..., :-1], table[..., -1]
     some, x = spots.logsumexp(-1), table.logsumexp(-1)
-    somewhere = some[..., None]
+    there = some[..., None]
     before = _unsure(prior.log()).sum().expand(fitness.shape[1])
     whether = (_unsure(some, x) + _unsure(none, x)).sum(0)
-    where = _unsure(spots, somewhere).sum((0, 2))
+    where = _unsure(spots, there).sum((0, 2))
     return before, whether, where
 
 
@@ -234,7 +231,6 @@ COUNTS = "in “where” each image should count with p(T⁺, x); "
 entropy_terms = Task(
     signature="entropy_terms(fitness, prior)",
     outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
-    reference=icnn.entropy_terms,
     cases={
         "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=11)),
         "the worked example": given(WORKED_SCORES, THIRDS),
@@ -272,29 +268,27 @@ entropy_terms = Task(
         "images (axis 0); yours sums over the templates",
         ("prior.log() + fitness", "fitness"): "p(T, x) should be p(T)·p(x|T); in yours the prior "
         "is missing",
-        ("spots, somewhere", "spots, x[..., None]"): "“where” is asked given that the part is "
-        "there: inside the logarithm, divide by p(T⁺, x); yours divides by p(x)",
-        ("spots, somewhere", "spots - somewhere"): f"{COUNTS}in yours all images count alike",
-        ("spots, somewhere", "spots"): "“where” is asked given the map and that the part is "
-        "there: p(T_μ, x) should be divided by p(T⁺, x), so that it sums to 1 over the places; "
-        "yours is not divided",
-        ("spots, somewhere", "spots - x[..., None]"): f"{COUNTS}and p(T_μ|x) be divided by "
-        "p(T⁺|x); in yours both are missing",
-        ("(spots, somewhere).sum((0, 2))", "(spots - somewhere).sum(2).mean(0)"): f"{COUNTS}yours "
-        "is the plain mean over the images",
+        ("spots, there", "spots, x[..., None]"): "“where” is asked given that the part is there: "
+        "inside the logarithm, divide by p(T⁺, x); yours divides by p(x)",
+        ("spots, there", "spots - there"): f"{COUNTS}in yours all images count alike",
+        ("spots, there", "spots"): "“where” is asked given the map and that the part is there: "
+        "p(T_μ, x) should be divided by p(T⁺, x), so that it sums to 1 over the places; yours is "
+        "not divided",
+        ("spots, there", "spots - x[..., None]"): f"{COUNTS}and p(T_μ|x) be divided by p(T⁺|x); "
+        "in yours both are missing",
+        ("(spots, there).sum((0, 2))", "(spots - there).sum(2).mean(0)"): f"{COUNTS}yours is the "
+        "plain mean over the images",
         (
-            "_unsure(spots, somewhere)",
-            "(x.exp()[..., None] * _unsure(spots - somewhere))",
+            "_unsure(spots, there)",
+            "(x.exp()[..., None] * _unsure(spots - there))",
         ): f"{COUNTS}yours counts with p(x), also where there is no part",
         (
-            "_unsure(spots, somewhere)",
-            "((some - x).exp()[..., None] * _unsure(spots - somewhere))",
+            "_unsure(spots, there)",
+            "((some - x).exp()[..., None] * _unsure(spots - there))",
         ): f"{COUNTS}yours counts with p(T⁺|x): the factor p(x) is missing",
-        (
-            "_unsure(spots, somewhere)",
-            "(somewhere.exp() * _unsure(spots - x[..., None]))",
-        ): "“where” is asked given that the part is there: p(T_μ|x) should be divided by p(T⁺|x), "
-        "so that it sums to 1 over the places; yours sums to less",
+        ("_unsure(spots, there)", "(there.exp() * _unsure(spots - x[..., None]))"): "“where” is "
+        "asked given that the part is there: p(T_μ|x) should be divided by p(T⁺|x), so that it "
+        "sums to 1 over the places; yours sums to less",
         ("_unsure(some, x) + _unsure(none, x)", "_unsure(some - x) + _unsure(none - x)"): "in "
         "“whether” each image should count with p(x); in yours all images count alike",
         ("_unsure(some, x) + _unsure(none, x)", "_unsure(some) + _unsure(none)"): "“whether” is "
@@ -312,10 +306,8 @@ entropy_terms = Task(
         ("_unsure(prior.log()).sum()", "torch.tensor(math.log(len(prior))).to(prior)"): "H(T) = "
         "−Σ p(T) ln p(T) depends on the prior; yours is ln of the number of templates, right for "
         "equal probabilities only",
-        (
-            "_unsure(prior.log()).sum()",
-            "sum(_unsure(p.log()) for p in (prior[:-1].sum(), prior[-1]))",
-        ): "H(T) is the entropy of all n²+1 templates; yours is that of T⁺ against T⁻",
+        ("prior.log())", "torch.stack([prior[:-1].sum(), prior[-1]]).log())"): "H(T) is the "
+        "entropy of all n²+1 templates; yours is that of T⁺ against T⁻",
         (".expand(fitness.shape[1])", ""): "H(T) should be given for every filter, (C,), although "
         "it is the same; yours is one number",
     },
@@ -327,5 +319,4 @@ entropy_terms = Task(
         "whether = -(some * (some / x).log() + none * (...).log()).sum(0); where likewise, with "
         "spots / some[..., None], over axes 0 and 2.",
     ),
-    own=("entropy_terms",),
 )

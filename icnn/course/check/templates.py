@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-import icnn
 from icnn.course.check._runner import Task, given, random
 
 
@@ -33,7 +32,6 @@ def _law_of_templates(got: Tensor, want: Tensor, args: tuple) -> tuple:
 part_templates = Task(
     signature="part_templates(n, *, beta=4.0, tau=None)",
     outputs={"the templates": "(n²+1, n, n)"},
-    reference=icnn.part_templates,
     cases={
         "n = 3, β = 1 and τ = 1": given(3, beta=1.0, tau=1.0),
         "n = 5 and the usual β and τ": given(5),
@@ -108,7 +106,6 @@ part_templates = Task(
         "gap[:, None, :, None] + gap[None, :, None, :], then τ·(1 − β·…/n) with a clamp inside, a "
         "reshape to (n·n, n, n), and torch.cat with one more template of −τ.",
     ),
-    own=("part_templates",),
     same_dtype=True,
     law=_law_of_templates,
 )
@@ -128,7 +125,6 @@ def _law_of_prior(got: Tensor, want: Tensor, args: tuple) -> tuple:
 template_prior = Task(
     signature="template_prior(n, *, alpha=None)",
     outputs={"the prior": "(n²+1,)"},
-    reference=icnn.template_prior,
     cases={
         "n = 2 and α = 0.6": given(2, alpha=0.6),
         "n = 3 and the usual α": given(3),
@@ -172,7 +168,6 @@ template_prior = Task(
         "prior[...] = alpha / ..., with a slice that leaves out the last entry, and the number of "
         "places below the line.",
     ),
-    own=("template_prior",),
     same_dtype=True,
     law=_law_of_prior,
 )
@@ -204,7 +199,6 @@ TIED_MAPS = torch.tensor([[[0.0, 0.0, 2.0], [0.0, 0.0, 0.0], [2.0, 0.0, 2.0]], [
 part_mask = Task(
     signature="part_mask(x, *, beta=4.0)",
     outputs={"the mask": "(…, n, n)"},
-    reference=icnn.part_mask,
     cases={
         "a batch of 4×4 maps and β = 2": given(random(2, 3, 4, 4), beta=2.0),
         "four 5×5 maps and the usual β": given(random(4, 5, 5, seed=1)),
