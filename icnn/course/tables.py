@@ -20,8 +20,7 @@ def read(*path: str) -> list[dict[str, str]]:
     Raises:
         FileNotFoundError, ValueError: the file is missing, or not the one that was shipped.
     """
-    text = read_verified(DATA.joinpath(*path)).read().decode()
-    return list(csv.DictReader(io.StringIO(text)))
+    return list(csv.DictReader(io.TextIOWrapper(read_verified(DATA.joinpath(*path)), "utf-8")))
 
 
 def values(table: list[dict[str, str]], column: str, **where: str) -> np.ndarray:

@@ -355,7 +355,7 @@ def test_a_factor_is_told_only_of_entries_that_differ() -> None:
         return before.round(), *rest
 
     assert (
-        "entry [0] of H(T) should be 1.523; yours is 2"
+        "entry [0] of H(T) should be 1.532; yours is 2"
         in check.entropy_terms(entropy_terms).message
     )
 

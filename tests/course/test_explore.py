@@ -23,7 +23,6 @@ from icnn.course.explore import (
     _explorer,
     _filters,
     _information,
-    _marks,
     _replay,
     _templates,
     recording,
@@ -389,7 +388,7 @@ def test_an_older_recording_is_refused(tmp_path) -> None:
 def test_a_contact_sheet_marks_every_picture_at_its_own_place() -> None:
     axes, picture, values = Figure().add_subplot(), np.zeros((3, 64, 64)), np.ones((16, 16))
     shown = [(picture, values, (10 * i, 1), (20, 30)) for i in range(4)]
-    _marks.contact_sheet(axes, shown, columns=3, limit=1)
+    icnn.show.contact_sheet(axes, shown, columns=3, limit=1)
     crosses, rings = axes.lines[1::4], axes.lines[3::4]
     assert [line.get_xydata()[0].tolist() for line in crosses] == [
         [1, 0],

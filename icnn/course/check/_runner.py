@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,9 +32,6 @@ import icnn
 from icnn.course.check._result import FAILED, NOT_ATTEMPTED, PASSED, Result
 from icnn.course.check._values import Output, Unreadable, close, differs, read
 
-UNFINISHED = (
-    "Nothing to check yet. Write your answer where the function stops, then run this again."
-)
 AUTOGRAD = "autograd"
 DERIVING = (
     "torch.autograd",
@@ -48,8 +45,7 @@ _failures: Counter[str] = Counter()  # how often each task has failed in a row
 def gradient(function: Callable, x: Tensor, *args: Any, **options: Any) -> Tensor:
     """What arrives at x from the sum of the outputs: zeros if the answer cuts the graph."""
     x.requires_grad_()
-    with torch.enable_grad():
-        output = function(x, *args, **options)
+    output = function(x, *args, **options)
     if not (isinstance(output, Tensor) and output.requires_grad):
         return torch.zeros_like(x)
     return torch.autograd.grad(output.sum(), x)[0]
@@ -60,17 +56,11 @@ def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Te
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
-class Given(NamedTuple):
-    """Arguments, and how the answer is used on them."""
+class Given:
+    """The arguments of one case, written as in a call, and how the answer is used on them."""
 
-    args: tuple
-    options: dict
-    use: Callable
-
-
-def given(*args: Any, use: Callable = operator.call, **options: Any) -> Given:
-    """The arguments of one case, written as in a call of the answer."""
-    return Given(args, options, use)
+    def __init__(self, *args: Any, use: Callable = operator.call, **options: Any) -> None:
+        self.args, self.options, self.use = args, options, use
 
 
 _source = cache(inspect.getsource)
@@ -150,7 +140,8 @@ class Task:
                 warnings.simplefilter("ignore")
                 problem = _problem(self, answer)
         except _Unfinished:
-            return Result(self.name, NOT_ATTEMPTED, UNFINISHED)
+            begin = "Write your answer where the function stops, then run this again."
+            return Result(self.name, NOT_ATTEMPTED, f"Nothing to check yet. {begin}")
         except Exception as error:  # an answer that no one thought of must not end in a traceback
             problem = f"your function could not be checked ({type(error).__name__})"
         if problem is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icnn.course.check._runner import Task, given, random
-from icnn.course.check.measuring import WRONG_IMAGES, top_images
+from icnn.course.check._runner import Given, Task, random
+from icnn.course.check.measuring import WRONG_IMAGES, scene, top_images
 
 # --- dead filters --------------------------------------------------------------------------------
 
@@ -19,12 +19,6 @@ def _some_dead(n: int, filters: int, size: int, *, seed: int) -> Tensor:
     return x
 
 
-def _tiny() -> Tensor:
-    x = torch.zeros(2, 2, 3, 3, dtype=torch.float64)
-    x[1, 0, 2, 2] = 1e-12
-    return x
-
-
 def _dead(maps):
     return (maps <= 0).all((0, 2, 3))
 
@@ -33,21 +27,23 @@ dead_filters = Task(
     signature="dead_filters(maps)",
     outputs={"the result": "(C,)"},
     cases={
-        "five images, seven filters and 4×4 maps": given(_some_dead(5, 7, 4, seed=131)),
-        "the worked example": given(
+        "five images, seven filters and 4×4 maps": Given(_some_dead(5, 7, 4, seed=131)),
+        "the worked example": Given(
             torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.7]])[:, :, None, None] * torch.eye(2)
         ),
-        "three images and four filters": given(_some_dead(3, 4, 5, seed=132).relu()),
+        "three images and four filters": Given(_some_dead(3, 4, 5, seed=132).relu()),
     },
     edges={
-        "a filter that is above 0 by very little, once, and so is alive": given(_tiny()),
-        "maps whose values add up to a negative number although some are above 0": given(
+        "a filter that is above 0 by very little, once, and so is alive": Given(
+            1e-12 * torch.tensor([[0.0, 0.0], [1.0, 0.0]])[:, :, None, None] * torch.eye(3)
+        ),
+        "maps whose values add up to a negative number although some are above 0": Given(
             torch.tensor([[[[1.0, -9.0], [-9.0, -9.0]]]])
         ),
-        "a batch of one image with maps of one unit": given(
+        "a batch of one image with maps of one unit": Given(
             torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)
         ),
-        "maps in half precision": given(_some_dead(4, 6, 3, seed=133).half()),
+        "maps in half precision": Given(_some_dead(4, 6, 3, seed=133).half()),
     },
     plain=_dead,
     slips={
@@ -106,21 +102,21 @@ category_selectivity = Task(
     signature="category_selectivity(maps, labels)",
     outputs={"the selectivity": "(C,)"},
     cases={
-        "nine images of three categories": given(random(9, 4, 3, 3, seed=141) ** 3, LABELS),
-        "the worked example": given(LEVELS, torch.arange(3)),
-        "labels in another order": given(random(9, 2, 4, 4, seed=142) ** 5, 2 - LABELS.flip(0)),
+        "nine images of three categories": Given(random(9, 4, 3, 3, seed=141) ** 3, LABELS),
+        "the worked example": Given(LEVELS, torch.arange(3)),
+        "labels in another order": Given(random(9, 2, 4, 4, seed=142) ** 5, 2 - LABELS.flip(0)),
     },
     edges={
-        "labels 1, 4 and 7, where only the categories that occur count": given(
+        "labels 1, 4 and 7, where only the categories that occur count": Given(
             random(9, 3, 3, 3, seed=143) ** 3, 3 * LABELS + 1
         ),
-        "a filter that never fires, where NaN is right": given(
+        "a filter that never fires, where NaN is right": Given(
             random(9, 3, 3, 3, seed=144) * torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1), LABELS
         ),
-        "images of a single category, where 1 is right": given(
+        "images of a single category, where 1 is right": Given(
             random(4, 2, 3, 3, seed=145), torch.full((4,), 2)
         ),
-        "maps in float32": given(random(9, 4, 3, 3, seed=141).float(), LABELS),
+        "maps in float32": Given(random(9, 4, 3, 3, seed=141).float(), LABELS),
     },
     plain=_selectivity,
     slips={
@@ -181,27 +177,22 @@ def _spread(points, scores, *, top=100):
 THREE = torch.tensor([[10.0, 10.0], [20.0, 20.0], [30.0, 10.0]])[:, None]
 
 
-def _walk(n: int, filters: int, *, seed: int, dtype: torch.dtype = torch.float64) -> tuple:
-    places = torch.tensor([60.0, 30.0]) * random(n, filters, 2, seed=seed)
-    return places.to(dtype), random(n, filters, seed=seed + 1).to(dtype)
-
-
 peak_spread = Task(
     signature="peak_spread(points, scores, *, top=100)",
     outputs={"the spread": "(C,)"},
     cases={
-        "nine images, three filters and top = 4": given(*_walk(9, 3, seed=151), top=4),
-        "the worked example": given(THREE, torch.ones(3, 1)),
-        "twelve images, two filters and top = 6": given(*_walk(12, 2, seed=153), top=6),
+        "nine images, three filters and top = 4": Given(*scene(9, 3, 1, seed=151)[:2], top=4),
+        "the worked example": Given(THREE, torch.ones(3, 1)),
+        "twelve images, two filters and top = 6": Given(*scene(12, 2, 1, seed=153)[:2], top=6),
     },
     edges={
-        "more images wanted than there are": given(*_walk(5, 2, seed=155)),
-        "a filter that is stuck in one place, where 0 is right": given(
+        "more images wanted than there are": Given(*scene(5, 2, 1, seed=155)[:2]),
+        "a filter that is stuck in one place, where 0 is right": Given(
             torch.full((4, 2, 2), 3.0), random(4, 2, seed=157, dtype=torch.float32)
         ),
-        "a batch of one image, where NaN is right": given(*_walk(1, 2, seed=158)),
-        "top = 1, where NaN is right": given(*_walk(5, 2, seed=160), top=1),
-        "coordinates in float32": given(*_walk(8, 3, seed=162, dtype=torch.float32), top=5),
+        "a batch of one image, where NaN is right": Given(*scene(1, 2, 1, seed=158)[:2]),
+        "top = 1, where NaN is right": Given(*scene(5, 2, 1, seed=160)[:2], top=1),
+        "coordinates in float32": Given(*scene(8, 3, 1, seed=162, dtype=torch.float32)[:2], top=5),
     },
     plain=_spread,
     slips={

@@ -6,12 +6,10 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, edited, given, gradient, random
+from icnn.course.check._runner import Given, Task, edited, gradient, random
 from icnn.course.check.information import (
-    LARGE,
-    OVERFLOW,
-    THIRDS,
-    WORKED_SCORES,
+    EXTREME,
+    USUAL,
     WRONG_P_X,
     WRONG_Z,
     fitnesses,
@@ -49,25 +47,25 @@ filter_loss = Task(
     signature="filter_loss(x, *, sharpness=None, scale=None, beta=4.0)",
     outputs={"the loss": "()"},
     cases={
-        "the paper's constants and 3×3 maps": given(5 * random(3, 2, 3, 3, seed=1)),
-        "sharpness 3, two filters with scales 0.7 and 1.3, and β = 2": given(
+        "the paper's constants and 3×3 maps": Given(5 * random(3, 2, 3, 3, seed=1)),
+        "sharpness 3, two filters with scales 0.7 and 1.3, and β = 2": Given(
             random(3, 2, 3, 3, seed=2), **_scaled(3.0, 0.7, 1.3, beta=2.0)
         ),
-        "two maps of one unit from two filters with scales 0.5 and 2": given(
+        "two maps of one unit from two filters with scales 0.5 and 2": Given(
             random(2, 2, 1, 1, seed=3), **_scaled(2.0, 0.5, 2.0)
         ),
-        "`tiny` with sharpness 2, scale 1.5 and β = 1": given(TINY, **_scaled(2.0, 1.5, beta=1.0)),
-        "four images, three filters and 5×5 maps": given(
+        "`tiny` with sharpness 2, scale 1.5 and β = 1": Given(TINY, **_scaled(2.0, 1.5, beta=1.0)),
+        "four images, three filters and 5×5 maps": Given(
             random(4, 3, 5, 5, seed=4), **_scaled(0.5, 0.4, 1.0, 1.7)
         ),
-        "`tiny` with the paper's constants and β = 1": given(TINY, beta=1.0),
+        "`tiny` with the paper's constants and β = 1": Given(TINY, beta=1.0),
     },
     edges={
-        "a batch of one image, which tells nothing": given(random(1, 2, 3, 3, seed=5)),
-        "maps in float32": given(
+        "a batch of one image, which tells nothing": Given(random(1, 2, 3, 3, seed=5)),
+        "maps in float32": Given(
             random(4, 2, 4, 4, seed=6).float(), sharpness=2.0, scale=torch.tensor([0.5, 1.5])
         ),
-        "the gradient, which should reach x exactly": given(
+        "the gradient, which should reach x exactly": Given(
             random(4, 2, 3, 3, seed=7), **_scaled(2.0, 0.7, 1.3), use=gradient
         ),
     },
@@ -137,15 +135,10 @@ def _law_of_slope(got: Tensor, want: Tensor, args: tuple) -> tuple:
 score_gradient = Task(
     signature="score_gradient(fitness, prior)",
     outputs={"the gradient": "(N, C, T)"},
-    cases={
-        "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=21)),
-        "the worked example": given(WORKED_SCORES, THIRDS),
-        "three images, four filters and ten templates": given(*fitnesses(3, 4, 10, seed=23)),
-    },
+    cases=USUAL,
     edges={
-        "a batch of one image, where nothing can be gained": given(*fitnesses(1, 2, 5, seed=25)),
-        OVERFLOW: LARGE,
-        "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=21, dtype=torch.float32)),
+        "a batch of one image, where nothing can be gained": Given(*fitnesses(1, 2, 5, seed=25)),
+        **EXTREME,
     },
     plain=_slope,
     slips={
@@ -220,23 +213,23 @@ paper_gradient = Task(
     signature="paper_gradient(x, is_target, *, beta=4.0)",
     outputs={"the gradient": "(N, C, n, n)"},
     cases={
-        "three images, two filters, 3×3 maps and β = 2": given(
+        "three images, two filters, 3×3 maps and β = 2": Given(
             4 * random(3, 2, 3, 3, seed=31), MIXED[:, :2], beta=2.0
         ),
-        "`tiny` and β = 1": given(TINY, torch.tensor([[True], [False]]), beta=1.0),
-        "three images, three filters and 4×4 maps": given(
+        "`tiny` and β = 1": Given(TINY, torch.tensor([[True], [False]]), beta=1.0),
+        "three images, three filters and 4×4 maps": Given(
             4 * random(3, 3, 4, 4, seed=32), MIXED, beta=1.5
         ),
-        "5×5 maps and the usual β": given(4 * random(3, 3, 5, 5, seed=33), ~MIXED),
+        "5×5 maps and the usual β": Given(4 * random(3, 3, 5, 5, seed=33), ~MIXED),
     },
     edges={
-        "a batch without any image of the category": given(
+        "a batch without any image of the category": Given(
             4 * random(4, 2, 3, 3, seed=34), torch.zeros(4, 2, dtype=torch.bool)
         ),
-        "a batch of one image, where p(x|T) and p(x) are both 1": given(
+        "a batch of one image, where p(x|T) and p(x) are both 1": Given(
             random(1, 2, 3, 3, seed=35), torch.tensor([[True, False]])
         ),
-        "maps in float32": given(20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
+        "maps in float32": Given(20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
     },
     plain=_paper,
     slips={

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, random
+from icnn.course.check._runner import Given, Task, random
 
 
 def _prior(size: int, *, seed: int) -> Tensor:
@@ -36,24 +36,25 @@ def _fitness(x, templates):
     return fitness
 
 
+AXES = "the axes should be (image, filter, template); yours "
 fitness = Task(
     signature="fitness(x, templates)",
     outputs={"the fitness": "(N, C, n²+1)"},
     cases={
-        "three images, two filters and 4×4 maps": given(
+        "three images, two filters and 4×4 maps": Given(
             random(3, 2, 4, 4), _signed(17, 4, 4, seed=1)
         ),
-        "maps of 3×3 units and real templates": given(
+        "maps of 3×3 units and real templates": Given(
             random(2, 4, 3, 3, seed=2), icnn.part_templates(3, dtype=torch.float64)
         ),
-        "maps with negative values": given(_signed(4, 3, 2, 2, seed=3), _signed(5, 2, 2, seed=4)),
+        "maps with negative values": Given(_signed(4, 3, 2, 2, seed=3), _signed(5, 2, 2, seed=4)),
     },
     edges={
-        "a batch of one image with one filter": given(
+        "a batch of one image with one filter": Given(
             random(1, 1, 5, 5, seed=5), _signed(26, 5, 5, seed=6)
         ),
-        "maps of one unit": given(random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8)),
-        "maps in float32": given(random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float()),
+        "maps of one unit": Given(random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8)),
+        "maps in float32": Given(random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float()),
     },
     plain=_fitness,
     slips={
@@ -65,21 +66,22 @@ fitness = Task(
         "the n² units; yours is their mean",
         ("return fitness", "return fitness[..., :-1]"): "there should be a fitness for each of "
         "the n²+1 templates; yours leaves out the negative one",
-        ("return fitness", "return fitness.transpose(1, 2)"): "the axes should be (image, filter, "
-        "template); yours are (image, template, filter)",
-        ("return fitness", "return fitness.transpose(0, 1)"): "the axes should be (image, filter, "
-        "template); yours are (filter, image, template)",
-        ("return fitness", "return fitness.permute(2, 0, 1)"): "the axes should be (image, "
-        "filter, template); yours begin with the template",
+        ("return fitness", "return fitness.transpose(1, 2)"): f"{AXES}are (image, template, "
+        "filter)",
+        ("return fitness", "return fitness.transpose(0, 1)"): f"{AXES}are (filter, image, "
+        "template)",
+        ("return fitness", "return fitness.permute(2, 0, 1)"): f"{AXES}begin with the template",
         ("return fitness", "return fitness.sum(1)"): "every filter has fitnesses of its own; "
         "yours adds up the filters",
         ("return fitness", "return fitness.amax(-1)"): "every template should get its fitness; "
         "yours keeps the best one only",
         ("return fitness", "return fitness.exp()"): "the fitness is the sum itself; yours is its "
         "exponential, which comes later, in p(x|T)",
-        ("return fitness", "return fitness / (_norm(x)[..., None] * _norm(templates))"): "the "
-        "fitness is the plain sum; yours is divided by the lengths of map and template, which "
-        "forgets how strong the map is",
+        (
+            "return fitness",
+            "return torch.cosine_similarity(x.flatten(2)[:, :, None], templates.flatten(1), -1)",
+        ): "the fitness is the plain sum; yours is divided by the lengths of map and template, "
+        "which forgets how strong the map is",
         ("return fitness", "return -((x[:, :, None] - templates) ** 2).sum((-2, -1))"): "the "
         "fitness is the sum of products x·t; yours is minus the squared difference",
         ("x, templates)\n", "x.relu(), templates)\n"): "the fitness takes the map as it is; yours "
@@ -95,10 +97,6 @@ fitness = Task(
     ),
     same_dtype=True,
 )
-
-
-def _norm(x: Tensor) -> Tensor:
-    return x.flatten(-2).norm(dim=-1)
 
 
 # --- the mutual information ----------------------------------------------------------------------
@@ -134,25 +132,29 @@ def _law_of_information(got: Tensor, want: Tensor, args: tuple) -> tuple:
 
 WORKED_SCORES = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]], dtype=torch.float64)[:, None]
 THIRDS = torch.full((3,), 1 / 3, dtype=torch.float64)
-# One rule in all sets: a function that is handed fitnesses must bear large ones.
-OVERFLOW = "fitnesses of 1000, where exp overflows (softmax, log_softmax and logsumexp do not)"
-LARGE = given(*fitnesses(4, 2, 5, seed=19, least=997.0))
+# For every function that is handed fitnesses: usual ones, and those that it must bear.
+USUAL = {
+    "four images, two filters and five templates": Given(*fitnesses(4, 2, 5, seed=1)),
+    "the worked example": Given(WORKED_SCORES, THIRDS),
+    "three images, four filters and ten templates": Given(*fitnesses(3, 4, 10, seed=3)),
+}
+EXTREME = {
+    "fitnesses of 1000, where exp overflows (softmax, log_softmax and logsumexp do not)": Given(
+        *fitnesses(4, 2, 5, seed=19, least=997.0)
+    ),
+    "fitnesses in float32": Given(*fitnesses(4, 3, 5, seed=1, dtype=torch.float32)),
+}
 
 mutual_information = Task(
     signature="mutual_information(fitness, prior)",
     outputs={"the mutual information": "(C,)"},
-    cases={
-        "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=1)),
-        "the worked example": given(WORKED_SCORES, THIRDS),
-        "three images, four filters and ten templates": given(*fitnesses(3, 4, 10, seed=3)),
-    },
+    cases=USUAL,
     edges={
-        "a batch of one image, which can tell nothing": given(*fitnesses(1, 2, 5, seed=5)),
-        OVERFLOW: given(1000 * torch.eye(5, dtype=torch.float64)[:, None], _prior(5, seed=7)),
-        "identical maps, which tell nothing": given(
+        "a batch of one image, which can tell nothing": Given(*fitnesses(1, 2, 5, seed=5)),
+        "identical maps, which tell nothing": Given(
             fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)
         ),
-        "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=1, dtype=torch.float32)),
+        **EXTREME,
     },
     plain=mutual,
     slips={
@@ -221,9 +223,11 @@ def _terms(fitness, prior):
     some, x = spots.logsumexp(-1), table.logsumexp(-1)
     there = some[..., None]
     before = _unsure(prior.log()).sum().expand(fitness.shape[1])
-    whether = (_unsure(some, x) + _unsure(none, x)).sum(0)
+    doubt = _unsure(some, x) + _unsure(none, x)
+    whether = doubt.sum(0)
     where = _unsure(spots, there).sum((0, 2))
-    return before, whether, where
+    terms = before, whether, where
+    return terms
 
 
 COUNTS = "in “where” each image should count with p(T⁺, x); "
@@ -231,29 +235,22 @@ COUNTS = "in “where” each image should count with p(T⁺, x); "
 entropy_terms = Task(
     signature="entropy_terms(fitness, prior)",
     outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
-    cases={
-        "four images, two filters and five templates": given(*fitnesses(4, 2, 5, seed=11)),
-        "the worked example": given(WORKED_SCORES, THIRDS),
-        "three images, four filters and ten templates": given(*fitnesses(3, 4, 10, seed=13)),
-    },
+    cases=USUAL,
     edges={
-        "a batch of one image, after which one is as unsure as before": given(
+        "a batch of one image, after which one is as unsure as before": Given(
             *fitnesses(1, 2, 5, seed=15)
         ),
-        "maps of one unit, where there is nothing to be unsure of": given(
+        "maps of one unit, where there is nothing to be unsure of": Given(
             *fitnesses(4, 2, 2, seed=17)
         ),
-        OVERFLOW: LARGE,
-        "fitnesses in float32": given(*fitnesses(4, 3, 5, seed=11, dtype=torch.float32)),
+        **EXTREME,
     },
     plain=_terms,
     slips={
         ("before, whether, where", "before, where, whether"): "“whether” should come before "
         "“where”; yours are in the other order",
-        (
-            "before, whether, where",
-            "tuple(term / math.log(2) for term in (before, whether, where))",
-        ): "entropies should be in nats, with the natural logarithm; yours are in bits, log₂",
+        ("return terms", "return tuple(term / math.log(2) for term in terms)"): "entropies should "
+        "be in nats, with the natural logarithm; yours are in bits, log₂",
         ("before, whether, where", "before, whether, -where"): "“where” is an entropy and never "
         "negative; yours lacks the minus sign, as equation 7 does in the paper",
         ("before, whether, where", "before, -whether, where"): "“whether” is an entropy and never "
@@ -293,14 +290,10 @@ entropy_terms = Task(
         "“whether” each image should count with p(x); in yours all images count alike",
         ("_unsure(some, x) + _unsure(none, x)", "_unsure(some) + _unsure(none)"): "“whether” is "
         "an entropy given the map: inside the logarithm, divide by p(x); yours does not divide",
-        (
-            "(_unsure(some, x) + _unsure(none, x)).sum(0)",
-            "(_unsure(some - x) + _unsure(none - x)).mean(0)",
-        ): "in “whether” each image should count with p(x); yours is the plain mean",
-        (
-            "(_unsure(some, x) + _unsure(none, x)).sum(0)",
-            "_unsure(some.logsumexp(0)) + _unsure(none.logsumexp(0))",
-        ): "“whether” is what stays unsure after a map was seen; yours is H(T′), from before",
+        ("doubt.sum(0)", "(_unsure(some - x) + _unsure(none - x)).mean(0)"): "in “whether” each "
+        "image should count with p(x); yours is the plain mean",
+        ("doubt.sum(0)", "_unsure(some.logsumexp(0)) + _unsure(none.logsumexp(0))"): "“whether” "
+        "is what stays unsure after a map was seen; yours is H(T′), from before",
         (" + _unsure(none, x)", ""): "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁻",
         ("_unsure(some, x) + ", ""): "“whether” has two outcomes, T⁺ and T⁻; yours leaves out T⁺",
         ("_unsure(prior.log()).sum()", "torch.tensor(math.log(len(prior))).to(prior)"): "H(T) = "

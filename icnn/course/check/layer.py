@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import icnn
-from icnn.course.check._runner import Task, given, gradient, random
+from icnn.course.check._runner import Given, Task, gradient, random
 from icnn.course.check.templates import TIED_MAPS, WORKED_MAP
 
 # --- the forward pass ----------------------------------------------------------------------------
@@ -32,16 +32,16 @@ masked_maps = Task(
     signature="masked_maps(x, *, beta=4.0)",
     outputs={"the masked maps": "(N, C, n, n)"},
     cases={
-        "4×4 maps and β = 2": given(2 * random(2, 3, 4, 4, seed=41), beta=2.0),
-        "maps with negative values, and β = 1.5": given(_signed(3, 2, 5, 5, seed=42), beta=1.5),
-        "the worked example": given(WORKED_MAP[None, None], beta=1.0),
-        "7×7 maps and the usual β": given(_signed(2, 4, 7, 7, seed=43)),
+        "4×4 maps and β = 2": Given(2 * random(2, 3, 4, 4, seed=41), beta=2.0),
+        "maps with negative values, and β = 1.5": Given(_signed(3, 2, 5, 5, seed=42), beta=1.5),
+        "the worked example": Given(WORKED_MAP[None, None], beta=1.0),
+        "7×7 maps and the usual β": Given(_signed(2, 4, 7, 7, seed=43)),
     },
     edges={
-        "two equal peaks, of which the first one, row by row, counts": given(TIED_MAPS[None]),
-        "maps that are negative everywhere": given(random(2, 2, 4, 4, seed=44) - 1, beta=1.0),
-        "a batch of one map of one unit": given(random(1, 1, 1, 1, seed=45)),
-        "the gradient, which should reach x through the product": given(
+        "two equal peaks, of which the first one, row by row, counts": Given(TIED_MAPS[None]),
+        "maps that are negative everywhere": Given(random(2, 2, 4, 4, seed=44) - 1, beta=1.0),
+        "a batch of one map of one unit": Given(random(1, 1, 1, 1, seed=45)),
+        "the gradient, which should reach x through the product": Given(
             _signed(2, 3, 4, 4, seed=46), beta=2.0, use=gradient
         ),
     },
@@ -105,23 +105,23 @@ running_peak = Task(
     signature="running_peak(old, x, momentum)",
     outputs={"the running peak": "(C,)"},
     cases={
-        "four images, three filters and a momentum of 0.1": given(
+        "four images, three filters and a momentum of 0.1": Given(
             OLD, random(4, 3, 5, 5, seed=51), 0.1
         ),
-        "the first batch, where old is None": given(None, random(4, 3, 5, 5, seed=52), 0.1),
-        "a momentum of 0.3": given(OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3),
-        "the worked example": given(torch.tensor([5.0]), EXAMPLE, 0.1),
+        "the first batch, where old is None": Given(None, random(4, 3, 5, 5, seed=52), 0.1),
+        "a momentum of 0.3": Given(OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3),
+        "the worked example": Given(torch.tensor([5.0]), EXAMPLE, 0.1),
     },
     edges={
-        "a momentum of 1, which forgets the past": given(OLD, random(2, 3, 3, 3, seed=54), 1.0),
-        "an old value of 0, which is not the same as None": given(
+        "a momentum of 1, which forgets the past": Given(OLD, random(2, 3, 3, 3, seed=54), 1.0),
+        "an old value of 0, which is not the same as None": Given(
             torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25
         ),
-        "a batch of one image": given(OLD[:2], random(1, 2, 4, 4, seed=56), 0.5),
-        "maps that need a gradient, which the running peak should not carry on": given(
+        "a batch of one image": Given(OLD[:2], random(1, 2, 4, 4, seed=56), 0.5),
+        "maps that need a gradient, which the running peak should not carry on": Given(
             OLD, random(4, 3, 5, 5, seed=57), 0.1, use=_has_gradient
         ),
-        "the first batch with maps that need a gradient, which should not be carried on": given(
+        "the first batch with maps that need a gradient, which should not be carried on": Given(
             None, random(4, 3, 5, 5, seed=58), 0.1, use=_has_gradient
         ),
     },
@@ -199,35 +199,34 @@ def _uneven(*shape: int, seed: int) -> Tensor:
 
 LABELS = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2, 1, 0, 0, 2])
 
+MEAN = "categories should be compared by the mean over their images; yours "
 assign_categories = Task(
     signature="assign_categories(activations, labels, n_categories)",
     outputs={"the categories": "(C,)"},
     cases={
-        "twelve images of three categories": given(_uneven(12, 16, 3, 3, seed=61), LABELS, 3),
-        "the worked example, two images of category 0 and one of category 1": given(
+        "twelve images of three categories": Given(_uneven(12, 16, 3, 3, seed=61), LABELS, 3),
+        "the worked example, two images of category 0 and one of category 1": Given(
             torch.tensor([2.0, 2.0, 3.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone(),
             torch.tensor([0, 0, 1]),
             2,
         ),
-        "labels in another order": given(_uneven(12, 16, 4, 4, seed=63), 2 - LABELS.flip(0), 3),
+        "labels in another order": Given(_uneven(12, 16, 4, 4, seed=63), 2 - LABELS.flip(0), 3),
     },
     edges={
-        "a category without images, which is never chosen": given(
+        "a category without images, which is never chosen": Given(
             _uneven(12, 8, 3, 3, seed=65), 2 * LABELS, 6
         ),
         "a filter that never fires, where all categories tie and the lowest one with images "
-        "counts": given(torch.zeros(3, 2, 2, 2), torch.tensor([2, 1, 1]), 4),
-        "a batch of one image": given(_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5),
-        "maps in float32": given(_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3),
+        "counts": Given(torch.zeros(3, 2, 2, 2), torch.tensor([2, 1, 1]), 4),
+        "a batch of one image": Given(_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5),
+        "maps in float32": Given(_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3),
     },
     plain=_assign,
     slips={
-        ("own.mean(0)", "own.sum(0)"): "categories should be compared by the mean over their "
-        "images; yours compares sums, which favours categories with many images",
-        ("own.mean(0)", "own.amax(0)"): "categories should be compared by the mean over their "
-        "images; yours compares the one strongest image of each",
-        ("own.mean(0)", "own.median(0).values"): "categories should be compared by the mean over "
-        "their images; yours takes the median",
+        ("own.mean(0)", "own.sum(0)"): f"{MEAN}compares sums, which favours categories with many "
+        "images",
+        ("own.mean(0)", "own.amax(0)"): f"{MEAN}compares the one strongest image of each",
+        ("own.mean(0)", "own.median(0).values"): f"{MEAN}takes the median",
         ("own.mean(0)", "own[0]"): "all images of a category count, as a mean; yours takes only "
         "one image of each",
         (".mean((2, 3))", ".amax((2, 3))"): "activation is the mean over all units; yours takes "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icnn.course.check._runner import Task, given, random
+from icnn.course.check._runner import Given, Task, random
 from icnn.course.check.templates import (
     TIED_MAPS,
     at_largest,
@@ -24,21 +24,22 @@ def _peaks(maps):
 
 PEAK_MAP = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 5.0, 3.0]])[None, None]
 
+SCORE = "the score is the value at the peak; yours is the "
 peaks = Task(
     signature="peaks(maps)",
     outputs={"the positions": "(N, C, 2)", "the scores": "(N, C)"},
     cases={
-        "three images, two filters and 5×5 maps": given(random(3, 2, 5, 5, seed=71)),
-        "the worked example": given(PEAK_MAP),
-        "two images, four filters and 8×8 maps": given(3 * random(2, 4, 8, 8, seed=72) - 1),
+        "three images, two filters and 5×5 maps": Given(random(3, 2, 5, 5, seed=71)),
+        "the worked example": Given(PEAK_MAP),
+        "two images, four filters and 8×8 maps": Given(3 * random(2, 4, 8, 8, seed=72) - 1),
     },
     edges={
-        "two equal peaks, of which the first one, row by row, counts": given(TIED_MAPS[None]),
-        "maps that are negative everywhere, whose peak is still the largest value": given(
+        "two equal peaks, of which the first one, row by row, counts": Given(TIED_MAPS[None]),
+        "maps that are negative everywhere, whose peak is still the largest value": Given(
             random(2, 2, 4, 4, seed=73) - 1
         ),
-        "a map of one unit": given(random(1, 1, 1, 1, seed=74)),
-        "maps in half precision": given(random(2, 3, 4, 4, seed=75).half()),
+        "a map of one unit": Given(random(1, 1, 1, 1, seed=74)),
+        "maps in half precision": Given(random(2, 3, 4, 4, seed=75).half()),
     },
     plain=_peaks,
     slips={
@@ -60,12 +61,9 @@ peaks = Task(
         "have its own peak; yours is the peak of the whole batch",
         ("(maps)\n", "(maps.sum(1, keepdim=True).expand_as(maps))\n"): "each filter should have "
         "its own peak; yours adds up the filters of an image first",
-        ("maps.amax((2, 3))", "maps.mean((2, 3))"): "the score is the value at the peak; yours is "
-        "the mean of the map",
-        ("maps.amax((2, 3))", "maps.sum((2, 3))"): "the score is the value at the peak; yours is "
-        "the sum of the map",
-        ("maps.amax((2, 3))", "flat.to(maps.dtype)"): "the score is the value at the peak; yours "
-        "is the index of the unit",
+        ("maps.amax((2, 3))", "maps.mean((2, 3))"): f"{SCORE}mean of the map",
+        ("maps.amax((2, 3))", "maps.sum((2, 3))"): f"{SCORE}sum of the map",
+        ("maps.amax((2, 3))", "flat.to(maps.dtype)"): f"{SCORE}index of the unit",
         ("places, scores", "scores, places"): "positions should come first, then scores; yours "
         "are in the other order",
         ("places, scores", "places.movedim(-1, 0), scores"): "row and column should be the last "
@@ -162,31 +160,33 @@ WORKED_POINTS = torch.tensor([[10.0, 10.0], [20.0, 20.0], [10.0, 30.0]])[:, None
 WORKED_LANDMARKS = torch.tensor([[13.0, 14.0], [20.0, 25.0], [10.0, 36.0]])[:, None]
 WORKED = (WORKED_POINTS, torch.ones(3, 1), WORKED_LANDMARKS)
 
+BY_DIAGONAL = "distances should be divided by the diagonal of the image; yours "
+DIAGONAL = "the diagonal is √(height² + width²); "
 location_instability = Task(
     signature="location_instability(points, scores, landmarks, image_size, *, top=100)",
     outputs={"the instability": "(C,)"},
     cases={
-        "ten images of 48×64 pixels, two filters, three landmarks and top = 4": given(
+        "ten images of 48×64 pixels, two filters, three landmarks and top = 4": Given(
             *scene(10, 2, 3, seed=81), (48, 64), top=4
         ),
-        "the worked example": given(*WORKED, (30, 40)),
-        "square images of 64 pixels and top = 5": given(*scene(9, 3, 2, seed=84), 64, top=5),
-        "landmarks that some images do not have, and top = 3": given(
+        "the worked example": Given(*WORKED, (30, 40)),
+        "square images of 64 pixels and top = 5": Given(*scene(9, 3, 2, seed=84), 64, top=5),
+        "landmarks that some images do not have, and top = 3": Given(
             *scene(10, 2, 3, seed=87, absent=SOME_ABSENT), (60, 40), top=3
         ),
     },
     edges={
-        "more images wanted than there are": given(*scene(6, 2, 2, seed=90), 64),
-        "a landmark that only one image has, which is left out of the mean": given(
+        "more images wanted than there are": Given(*scene(6, 2, 2, seed=90), 64),
+        "a landmark that only one image has, which is left out of the mean": Given(
             *scene(10, 2, 3, seed=93, absent=ONLY_ONE), 64, top=6
         ),
-        "a landmark that no image has, which is left out of the mean": given(
+        "a landmark that no image has, which is left out of the mean": Given(
             *scene(10, 2, 3, seed=96, absent=NOWHERE), 64
         ),
-        "a batch of one image, where nothing can vary and NaN is right": given(
+        "a batch of one image, where nothing can vary and NaN is right": Given(
             *scene(1, 2, 2, seed=99), 64
         ),
-        "coordinates in float32": given(*scene(10, 3, 2, seed=102, dtype=torch.float32), 64, top=7),
+        "coordinates in float32": Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), 64, top=7),
     },
     plain=_instability,
     slips={
@@ -194,18 +194,12 @@ location_instability = Task(
         "the landmark should be left out; yours puts the landmark at (0, 0)",
         **WRONG_IMAGES,
         **WRONG_ABSENT,
-        (" / diagonal", ""): "distances should be divided by the diagonal of the image; yours are "
-        "in pixels",
-        ("diagonal)", "height)"): "distances should be divided by the diagonal of the image; "
-        "yours by its height",
-        ("diagonal)", "width)"): "distances should be divided by the diagonal of the image; yours "
-        "by its width",
-        ("diagonal)", "(height + width))"): "the diagonal is √(height² + width²); yours is height "
-        "+ width",
-        ("diagonal)", "diagonal**2)"): "the diagonal is √(height² + width²); in yours the root is "
-        "missing",
-        ("diagonal)", "(height * 2**0.5))"): "the diagonal is √(height² + width²); yours is right "
-        "for square images only",
+        (" / diagonal", ""): f"{BY_DIAGONAL}are in pixels",
+        ("diagonal)", "height)"): f"{BY_DIAGONAL}by its height",
+        ("diagonal)", "width)"): f"{BY_DIAGONAL}by its width",
+        ("diagonal)", "(height + width))"): f"{DIAGONAL}yours is height + width",
+        ("diagonal)", "diagonal**2)"): f"{DIAGONAL}in yours the root is missing",
+        ("diagonal)", "(height * 2**0.5))"): f"{DIAGONAL}yours is right for square images only",
         (".std()", ".std(correction=0)"): "the standard deviation should divide by N − 1; yours "
         "divides by N",
         (".std()", ".var()"): "the standard deviation of the distances is wanted; yours is their "
@@ -283,25 +277,25 @@ part_tracking = Task(
     signature="part_tracking(points, scores, landmarks, *, top=100)",
     outputs={"the tracking": "(C, K)"},
     cases={
-        "ten images, two filters, three landmarks and top = 4": given(
+        "ten images, two filters, three landmarks and top = 4": Given(
             *scene(10, 2, 3, seed=111), top=4
         ),
-        "the worked example": given(*WORKED),
-        "two landmarks, three filters and top = 5": given(*scene(9, 3, 2, seed=114), top=5),
-        "landmarks that some images do not have, and top = 3": given(
+        "the worked example": Given(*WORKED),
+        "two landmarks, three filters and top = 5": Given(*scene(9, 3, 2, seed=114), top=5),
+        "landmarks that some images do not have, and top = 3": Given(
             *scene(10, 2, 3, seed=117, absent=SOME_ABSENT), top=3
         ),
     },
     edges={
-        "more images wanted than there are": given(*scene(6, 2, 3, seed=90)),
-        "a landmark that never moves, where NaN is right": given(*_nailed()),
-        "a landmark that only one image has, where NaN is right": given(
+        "more images wanted than there are": Given(*scene(6, 2, 3, seed=90)),
+        "a landmark that never moves, where NaN is right": Given(*_nailed()),
+        "a landmark that only one image has, where NaN is right": Given(
             *scene(10, 2, 3, seed=93, absent=ONLY_ONE)
         ),
-        "a landmark that no image has, where NaN is right": given(
+        "a landmark that no image has, where NaN is right": Given(
             *scene(10, 2, 3, seed=96, absent=NOWHERE)
         ),
-        "coordinates in float32": given(*scene(10, 3, 2, seed=102, dtype=torch.float32), top=7),
+        "coordinates in float32": Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), top=7),
     },
     plain=_tracking,
     slips={

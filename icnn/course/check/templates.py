@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icnn.course.check._runner import Task, given, random
+from icnn.course.check._runner import Given, Task, random
 
 
 def _templates(n, *, beta=4.0, tau=None):
@@ -29,19 +29,21 @@ def _law_of_templates(got: Tensor, want: Tensor, args: tuple) -> tuple:
     return broken.any(), words, wanted[place], negative[place]
 
 
+DISTANCE = "the distance should be |i − r| + |j − c|; yours "
+BY_N = "β times the distance should be divided by n; yours is "
 part_templates = Task(
     signature="part_templates(n, *, beta=4.0, tau=None)",
     outputs={"the templates": "(n²+1, n, n)"},
     cases={
-        "n = 3, β = 1 and τ = 1": given(3, beta=1.0, tau=1.0),
-        "n = 5 and the usual β and τ": given(5),
-        "n = 4, β = 2.5 and τ = 2": given(4, beta=2.5, tau=2.0),
-        "n = 3 and the usual β and τ": given(3),
-        "n = 7, β = 1.5 and the usual τ": given(7, beta=1.5),
+        "n = 3, β = 1 and τ = 1": Given(3, beta=1.0, tau=1.0),
+        "n = 5 and the usual β and τ": Given(5),
+        "n = 4, β = 2.5 and τ = 2": Given(4, beta=2.5, tau=2.0),
+        "n = 3 and the usual β and τ": Given(3),
+        "n = 7, β = 1.5 and the usual τ": Given(7, beta=1.5),
     },
     edges={
-        "maps of 2×2 units": given(2, beta=1.0),
-        "a map of one unit, which has one place and two templates": given(1),
+        "maps of 2×2 units": Given(2, beta=1.0),
+        "a map of one unit, which has one place and two templates": Given(1),
     },
     plain=_templates,
     slips={
@@ -56,22 +58,17 @@ part_templates = Task(
         "0.5/n² whatever τ is",
         ("rows + columns", "(rows**2 + columns**2).sqrt()"): "the distance should be in city "
         "blocks, |i − r| + |j − c|; yours is the straight line, √((i − r)² + (j − c)²)",
-        ("rows + columns", "rows**2 + columns**2"): "the distance should be |i − r| + |j − c|; "
-        "yours adds the squares of the two",
+        ("rows + columns", "rows**2 + columns**2"): f"{DISTANCE}adds the squares of the two",
         ("rows + columns", "torch.maximum(rows, columns)"): "the distance should be the sum |i − "
         "r| + |j − c|; yours is the larger of the two",
-        ("rows + columns", "rows"): "the distance should be |i − r| + |j − c|; yours leaves out "
-        "the columns",
-        ("rows + columns", "columns"): "the distance should be |i − r| + |j − c|; yours leaves "
-        "out the rows",
+        ("rows + columns", "rows"): f"{DISTANCE}leaves out the columns",
+        ("rows + columns", "columns"): f"{DISTANCE}leaves out the rows",
         ("(unit, unit,", "(unit + 1, unit + 1,"): "rows and columns are counted from 0; your "
         "places are off by one, as if counted from 1",
         ("d / n", "d"): "β times the distance should be divided by n, so that large maps get "
         "large templates; yours is not divided",
-        ("d / n", "d / n**2"): "β times the distance should be divided by n; yours is divided by "
-        "n²",
-        ("d / n", "d / 3"): "β times the distance should be divided by n; yours is right for 3×3 "
-        "maps only",
+        ("d / n", "d / n**2"): f"{BY_N}divided by n²",
+        ("d / n", "d / 3"): f"{BY_N}right for 3×3 maps only",
         (".clamp(min=-1)", ""): "far from its place a template should stop falling at −τ; yours "
         "goes on below: max(…, −1) is missing",
         (".clamp(min=-1)", ".clamp(min=0)"): "a template should fall to −τ; yours stops at 0, "
@@ -126,13 +123,13 @@ template_prior = Task(
     signature="template_prior(n, *, alpha=None)",
     outputs={"the prior": "(n²+1,)"},
     cases={
-        "n = 2 and α = 0.6": given(2, alpha=0.6),
-        "n = 3 and the usual α": given(3),
-        "n = 5 and α = 0.25": given(5, alpha=0.25),
+        "n = 2 and α = 0.6": Given(2, alpha=0.6),
+        "n = 3 and the usual α": Given(3),
+        "n = 5 and α = 0.25": Given(5, alpha=0.25),
     },
     edges={
-        "a map of one unit, n = 1 and α = 0.3": given(1, alpha=0.3),
-        "n = 7 and the usual α": given(7),
+        "a map of one unit, n = 1 and α = 0.3": Given(1, alpha=0.3),
+        "n = 7 and the usual α": Given(7),
     },
     plain=_prior,
     slips={
@@ -200,20 +197,20 @@ part_mask = Task(
     signature="part_mask(x, *, beta=4.0)",
     outputs={"the mask": "(…, n, n)"},
     cases={
-        "a batch of 4×4 maps and β = 2": given(random(2, 3, 4, 4), beta=2.0),
-        "four 5×5 maps and the usual β": given(random(4, 5, 5, seed=1)),
-        "one 3×3 map and β = 1": given(WORKED_MAP, beta=1.0),
-        "a 5×5 map and β = 0.5": given(random(5, 5, seed=6), beta=0.5),
-        "four 7×7 maps and β = 3": given(random(2, 2, 7, 7, seed=2), beta=3.0),
+        "a batch of 4×4 maps and β = 2": Given(random(2, 3, 4, 4), beta=2.0),
+        "four 5×5 maps and the usual β": Given(random(4, 5, 5, seed=1)),
+        "one 3×3 map and β = 1": Given(WORKED_MAP, beta=1.0),
+        "a 5×5 map and β = 0.5": Given(random(5, 5, seed=6), beta=0.5),
+        "four 7×7 maps and β = 3": Given(random(2, 2, 7, 7, seed=2), beta=3.0),
     },
     edges={
-        "two equal peaks, of which the first one, row by row, counts": given(TIED_MAPS),
-        "maps that are negative everywhere, whose peak is still the largest value": given(
+        "two equal peaks, of which the first one, row by row, counts": Given(TIED_MAPS),
+        "maps that are negative everywhere, whose peak is still the largest value": Given(
             random(2, 2, 4, 4, seed=3) - 1, beta=2.0
         ),
-        "maps of 2×2 units": given(random(3, 2, 2, seed=4), beta=1.0),
-        "a map of one unit": given(random(1, 1, 1, 1)),
-        "maps in half precision": given(random(2, 5, 5, seed=5).half(), beta=2.0),
+        "maps of 2×2 units": Given(random(3, 2, 2, seed=4), beta=1.0),
+        "a map of one unit": Given(random(1, 1, 1, 1)),
+        "maps in half precision": Given(random(2, 5, 5, seed=5).half(), beta=2.0),
     },
     plain=_mask,
     slips={
@@ -233,10 +230,8 @@ part_mask = Task(
         "max(…, 0) is missing",
         (".clamp(min=0)", ".clamp(min=0) * 0.5 / n**2"): "the mask should be 1 at its peak; yours "
         "is τ = 0.5/n² there and would shrink the map",
-        ("d / n)", "d)"): "β times the distance should be divided by n; yours is not divided, so "
-        "your masks are too small",
-        ("d / n)", "d / 3)"): "β times the distance should be divided by n; yours is right for "
-        "3×3 maps only",
+        ("d / n)", "d)"): f"{BY_N}not divided, so your masks are too small",
+        ("d / n)", "d / 3)"): f"{BY_N}right for 3×3 maps only",
         ("(1 - beta * d / n).clamp(min=0)", "(1 - beta * d / n > 0).to(d.dtype)"): "the mask "
         "should fall with the distance from the peak; yours is 1 or 0 only",
         ("(1 - beta * d / n).clamp(min=0)", "(d == 0).to(d.dtype)"): "the mask should fall step "

@@ -15,17 +15,11 @@ from matplotlib.figure import Figure
 from icnn.course import show
 
 State = dict[str, Any]
-LOOK = {
+LOOK = show.LOOK | {
     "font.size": 10,
     "axes.titlesize": 10,
     "figure.constrained_layout.use": False,  # half of the time of a picture
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "image.interpolation": "nearest",
-    "legend.frameon": False,
 }
-
-
 PIXELS_PER_INCH = 80  # one pixel of the picture is one of the page: quick to draw
 # A picture that is decoded together with the page around it replaces the old one without a flash.
 AT_ONCE = 'decoding="sync" '
@@ -100,10 +94,6 @@ class Choice:
         return ipywidgets.SelectionSlider(options=self.options, **looks)
 
 
-def _nothing_else(state: State, moved: str) -> State:
-    return state
-
-
 @dataclass(frozen=True)
 class Explorer:
     """Controls in the order in which they are shown, and `draw(**state)`.
@@ -124,7 +114,7 @@ class Explorer:
     controls: tuple[Slider | Choice, ...]
     draw: Callable[..., Picture]
     hidden: State = field(default_factory=dict)
-    follow: Callable[[State, str], State] = _nothing_else
+    follow: Callable[[State, str], State] = lambda state, moved: state
     subject: str = ""
 
     def start(self) -> State:
@@ -177,21 +167,16 @@ class Explorer:
         }
         # One for both: the numbers are always those of the picture above them.
         view = ipywidgets.HTML(live(shown)).add_class("icnn-picture")
-        settling = False  # whether we move the controls ourselves
 
         def move(name: str, value) -> None:
-            nonlocal state, settling
-            if settling:
+            nonlocal state
+            if value == state[name]:  # another control took this one along
                 return
             state = LEFT_AT[self.name] = self.move(state, name, value)
-            settling = True
-            try:
-                for control in self.controls:
-                    if isinstance(control, Slider):
-                        inputs[control.name].max = control.top(state)
-                    inputs[control.name].value = state[control.name]
-            finally:
-                settling = False
+            for control in self.controls:
+                if isinstance(control, Slider):
+                    inputs[control.name].max = control.top(state)
+                inputs[control.name].value = state[control.name]
             view.value = live(self.picture(state).html())
             gc.collect()  # while one looks at the picture, not during the next
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import torch
@@ -12,9 +12,7 @@ from torch import Tensor
 
 import icnn
 from icnn.course import show
-from icnn.course.explore._explorer import Choice, Explorer, Picture, Slider, State
-from icnn.course.explore._marks import SIDE, contact_sheet, mark
-from icnn.data import PartDataset
+from icnn.course.explore._explorer import Choice, Explorer, Picture, Slider
 from icnn.receptive_field import ReceptiveField
 
 NETWORKS = ("interpretable", "plain")
@@ -37,10 +35,7 @@ class Layer(NamedTuple):
     share: Tensor  # (C,), of the mean activation, on that category
 
 
-@cache
-def pictures() -> PartDataset:
-    """The test split."""
-    return icnn.data.creatures("test")
+pictures = cache(partial(icnn.data.creatures, "test"))
 
 
 @cache
@@ -104,11 +99,12 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     (row, column), (height, width) = points[0].tolist(), of.field.size
     corner = column - width / 2, row - height / 2
     above[0].add_patch(Rectangle(corner, width, height, fill=False, ec=show.COLOURS[5], lw=2))
-    mark(above[0], points[0], marks[0])
-    above[0].set(xlim=(0, SIDE), ylim=(SIDE, 0))
+    show.mark(above[0], points[0], marks[0])
+    side = test.images.shape[-1]
+    above[0].set(xlim=(0, side), ylim=(side, 0))
     above[1].plot(*of.units[picture, filter].flip(0), "x", color="white", ms=8, mew=2)
     shown = zip(test.images[top], masked[1:], points[1:], marks[1:], strict=True)
-    contact_sheet(fig.add_axes((0.01, 0.01, 0.98, 0.36)), shown, columns=TOP, limit=limit)
+    show.contact_sheet(fig.add_axes((0.01, 0.01, 0.98, 0.36)), shown, columns=TOP, limit=limit)
     name = test.parts[part] if part >= 0 else "no part"
     tracks = f"{name} ({float(of.tracking[filter]):.2f})" if part >= 0 else name
     fig.text(0.01, 0.455, "cross: its peak · box: what it can see · ring: the part it tracks")
@@ -133,16 +129,12 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     return Picture(fig, alt, numbers)
 
 
-def _last(state: State) -> int:
-    return FILTERS[state["layer"] - 1] - 1
-
-
 EXPLORER = Explorer(
     "filters",
     (
         Choice("network", "network", NETWORKS, NETWORKS[0]),
         Slider("layer", "conv layer", 1, len(FILTERS), len(FILTERS)),
-        Slider("filter", "filter", 0, _last, 8),
+        Slider("filter", "filter", 0, lambda state: FILTERS[state["layer"] - 1] - 1, 8),
         Slider("picture", "test picture", 0, PICTURES - 1, 4),
     ),
     draw,

@@ -20,20 +20,17 @@ LOUDEST = 4.0
 Maps = tuple[tuple[float, ...], ...]  # four maps, each row by row
 
 
-def _spots(*places: int | None) -> Maps:
-    """One map for each place, with a spot of 3 there; None is a silent map."""
-    return tuple(tuple(3.0 if i == place else 0.0 for i in range(N * N)) for place in places)
+def _spots(*places: tuple[int, ...]) -> Maps:
+    """One map for each group of places, with a spot of 3 at each; a group of none is silent."""
+    return tuple(tuple(3.0 if i in group else 0.0 for i in range(N * N)) for group in places)
 
 
 STARTS: dict[str, Maps] = {
-    "four places": _spots(0, 2, 6, 8),
-    "the same place": _spots(4, 4, 4, 4),
-    "two silent": _spots(0, 8, None, None),
-    "two spots each": tuple(
-        tuple(max(pair) for pair in zip(*two, strict=True))
-        for two in zip(_spots(0, 2, 6, 8), _spots(4, 4, 4, 4), strict=True)
-    ),
-    "all silent": _spots(None, None, None, None),
+    "four places": _spots((0,), (2,), (6,), (8,)),
+    "the same place": _spots((4,), (4,), (4,), (4,)),
+    "two silent": _spots((0,), (8,), (), ()),
+    "two spots each": _spots((0, 4), (2, 4), (6, 4), (8, 4)),
+    "all silent": _spots((), (), (), ()),
 }
 
 

@@ -12,7 +12,6 @@ import icnn
 from icnn.course import show
 from icnn.course.explore import recording
 from icnn.course.explore._explorer import Choice, Explorer, Picture, Slider
-from icnn.course.explore._marks import contact_sheet
 from icnn.course.explore.recording import VARIANTS, Recording
 from icnn.data import PartDataset
 from icnn.receptive_field import ReceptiveField
@@ -43,7 +42,7 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     peaks = [(field.rows[row], field.cols[column]) for row, column in units]
     marks = test.landmarks[pictures, part] if part >= 0 else [None] * len(pictures)
     shown = zip(test.images[pictures], maps, peaks, marks, strict=True)
-    contact_sheet(sheet, shown, columns=3, limit=FULL)
+    show.contact_sheet(sheet, shown, columns=3, limit=FULL)
     when = f"after epoch {epoch}" if epoch else "before training"
     fig.text(0.01, 0.94, f"{variant}, filter {number} {when} · cross: peak · ring: part")
     for name, line, marker, colour in zip(
