@@ -106,13 +106,9 @@ def prepare(name: str, options: argparse.Namespace) -> None:
     """Keep a category's images, or the features of them, of mirror images and of scrambled ones."""
     torch.manual_seed(0)  # random weights, where they are wanted, are the same in every process
     ways = {PROTOCOLS[protocol].way == "frozen" for protocol in options.protocols}
-    images = AnimalParts(
-        options.root,
-        [] if name == OTHER else name,
-        "all",
-        negatives=name == OTHER,
-        size=options.image_size,
-    ).subset(slice(MOST))
+    other, size = name == OTHER, options.image_size
+    whole = AnimalParts(options.root, [] if other else name, "all", negatives=other, size=size)
+    images = whole.subset(slice(MOST))
     kinds = {}
     if False in ways:
         kinds["images"] = photos.combine([images], [name])

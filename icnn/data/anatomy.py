@@ -73,24 +73,24 @@ class Creature:
     def _on_head(self, x: float, y: float) -> Point:
         return self.head + turned(point(x, y), self.nod)
 
-    def _chain(self, start: Point, angle: float, bend: float, length: float, radii: tuple):
-        """A curved limb: capsules one after the other, and the joints between them."""
-        joints, links = [start], []
+    def _chain(self, part: str, colour: str, at: Point, turn: tuple, length: float, radii: tuple):
+        """Add a curved limb, by first angle and bend: capsules in a row. Returns its joints."""
+        joints, links, (angle, bend) = [at], [], turn
         for thick, thin in pairwise(radii):
             joints.append(joints[-1] + towards(angle, length / (len(radii) - 1)))
             links.append(Capsule(joints[-2], joints[-1], thick, thin))
             angle += bend / (len(radii) - 1)
-        return links, joints
+        self._add(part, colour, *links)
+        return joints
 
     def _tail(self) -> None:
         rng = self.rng
         hip = turned(point(-0.88 * self.long, -0.15 * self.high), self.lean)
         match self.category:
             case "cat":
-                up, curl = pi + rng.uniform(0.1, 0.9), rng.uniform(0.6, 1.8)
-                links, joints = self._chain(hip, up, curl, 0.62, (0.05, 0.048, 0.045, 0.042, 0.04))
-                self._add("tail", "main", *links)
-                self.landmarks["tail"] = joints[3]
+                turn = pi + rng.uniform(0.1, 0.9), rng.uniform(0.6, 1.8)
+                even = (0.05, 0.048, 0.045, 0.042, 0.04)
+                self.landmarks["tail"] = self._chain("tail", "main", hip, turn, 0.62, even)[3]
             case "rabbit":
                 middle = hip + point(-0.06, -0.02)
                 tufts = ((0, 0, 0.13), (-0.06, -0.05, 0.08), (-0.05, 0.06, 0.08))
@@ -105,23 +105,18 @@ class Creature:
                     self._add("tail", "dark", feather)
                 self.landmarks["tail"] = hip + turned(point(-0.24, -0.04), fan)
             case "elephant":
-                down, curl = pi - rng.uniform(0.5, 1.2), rng.uniform(-0.6, 0.6)
-                links, joints = self._chain(hip, down, curl, 0.30, (0.028, 0.025, 0.022))
-                self._add("tail", "dark", *links)
-                self._add("tail", "line", Ellipse(joints[2], 0.06, 0.045, rng.uniform(0, pi)))
-                self.landmarks["tail"] = joints[2]
+                turn = pi - rng.uniform(0.5, 1.2), rng.uniform(-0.6, 0.6)
+                thin = (0.028, 0.025, 0.022)
+                tip = self.landmarks["tail"] = self._chain("tail", "dark", hip, turn, 0.30, thin)[2]
+                self._add("tail", "line", Ellipse(tip, 0.06, 0.045, rng.uniform(0, pi)))
             case "squirrel":
-                up, curl = pi + rng.uniform(0.2, 0.6), rng.uniform(1.2, 2.2)
-                bushy = (0.10, 0.12, 0.14, 0.16, 0.18, 0.19)
-                links, joints = self._chain(hip + point(0.04, 0.02), up, curl, 0.66, bushy)
-                self._add("tail", "dark", *links)
-                self.landmarks["tail"] = joints[4]
+                turn = pi + rng.uniform(0.2, 0.6), rng.uniform(1.2, 2.2)
+                bushy, hip = (0.10, 0.12, 0.14, 0.16, 0.18, 0.19), hip + point(0.04, 0.02)
+                self.landmarks["tail"] = self._chain("tail", "dark", hip, turn, 0.66, bushy)[4]
             case "dino":
-                back, curl = pi + rng.uniform(-0.5, 0.2), rng.uniform(-0.3, 0.7)
-                taper = (0.17, 0.13, 0.095, 0.06, 0.02)
-                links, joints = self._chain(hip + point(0.1, 0), back, curl, 0.62, taper)
-                self._add("tail", "main", *links)
-                self.landmarks["tail"] = joints[2]
+                turn = pi + rng.uniform(-0.5, 0.2), rng.uniform(-0.3, 0.7)
+                taper, hip = (0.17, 0.13, 0.095, 0.06, 0.02), hip + point(0.1, 0)
+                self.landmarks["tail"] = self._chain("tail", "main", hip, turn, 0.62, taper)[2]
 
     def _legs(self) -> None:
         """Two far legs, darker, then two near ones; a bird has one of each."""
@@ -246,13 +241,11 @@ class Creature:
                 self.landmarks["face"] = self._on_head(0.30, 0.03)
             case "elephant":
                 down = self.nod + rng.uniform(0.5, 1.1)
-                curl = rng.uniform(0.14, 1.54) * rng.choice([-1.0, 1.0])
-                trunk = (0.085, 0.076, 0.068, 0.059, 0.05)
-                links, joints = self._chain(self._on_head(0.17, 0.08), down, curl, 0.50, trunk)
-                self._add("face", "main", *links)
+                turn = down, rng.uniform(0.14, 1.54) * rng.choice([-1.0, 1.0])
+                nose, trunk = self._on_head(0.17, 0.08), (0.085, 0.076, 0.068, 0.059, 0.05)
+                self.landmarks["face"] = self._chain("face", "main", nose, turn, 0.50, trunk)[3]
                 tusk = Capsule(self._on_head(0.13, 0.14), self._on_head(0.26, 0.24), 0.03, 0.015)
                 self._add("face", "white", tusk, textured=False)
-                self.landmarks["face"] = joints[3]
                 ear = self._on_head(-0.13, 0.02)
                 flap = Ellipse(ear, 0.19 * (1 + 0.6 * self.flap), 0.24, self.nod + self.flap)
                 self._add("ear", "dark", flap)
