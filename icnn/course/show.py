@@ -13,9 +13,11 @@ from collections.abc import Iterable, Sequence
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 # Colour-blind readers can tell these apart, and each has a contrast of 3 on white. Okabe and Ito's
 # palette, with a darker orange and vermilion, and a dark blue for the light one and the yellow.
@@ -223,6 +225,41 @@ def contact_sheet(axes: Axes, shown: Iterable[Sequence], *, columns: int, limit:
         overlay(axes, picture, values, limit=limit, at=corners[-1])
         mark(axes, peak, landmark, corners[-1])
     axes.set(xlim=(0, columns * (side + gap) - gap), ylim=(corners[-1][0] + side, 0))
+
+
+def gallery(
+    pictures: Tensor,
+    points: Tensor,
+    scores: Tensor,
+    filters: Sequence[int],
+    titles: Sequence[str],
+    *,
+    top: int = 5,
+) -> Figure:
+    """A row for each filter: where it peaks highest, marked, and the mean of what is seen there.
+
+    Args:
+        pictures: (N, 3, H, W) uint8.
+        points, scores: (N, C, 2) in pixels and (N, C), where each filter peaks and how high.
+        filters: which of them.
+        titles: beside each row.
+        top: pictures in a row; the mean is over as many.
+    """
+    reach = pictures.shape[-1] // 6
+    around = nn.functional.pad(pictures.float() / 255, [reach] * 4, mode="replicate")
+    size = (1.3 * (top + 1) + 2, 1.4 * len(filters))
+    fig, grid = plt.subplots(len(filters), top + 1, figsize=size, squeeze=False)
+    for line, f, title in zip(grid, filters, titles, strict=True):
+        seen = []
+        for axes, i in zip(line, scores[:, f].topk(top).indices, strict=False):
+            image(axes, pictures[i])
+            mark(axes, points[i, f], None)
+            rows, columns = (slice(int(x), int(x) + 2 * reach + 1) for x in points[i, f])
+            seen.append(around[i, :, rows, columns])
+        image(line[-1], torch.stack(seen).mean(0))
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center")
+    grid[0, -1].set_title("their mean")
+    return fig
 
 
 def _extent(size: Sequence[int], at: tuple[float, float]) -> tuple[float, float, float, float]:

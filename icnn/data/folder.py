@@ -1,7 +1,8 @@
-"""One's own photographs: a folder for each category, without part labels."""
+"""One's own photographs: a folder for each category, and landmarks from a table, if there are."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import warnings
 from collections.abc import Callable
@@ -21,13 +22,14 @@ NAMED = 5  # of the files that were skipped
 
 @checked(split=SPLIT, train_share=SHARE, size=SIZE)
 class PhotoFolder(PartDataset):
-    """Photographs in one folder for each category, without landmarks or part masks.
+    """Photographs in one folder for each category, without part masks.
 
     Read as a person sees them: turned upright, transparent places white, the first picture of an
     animation, and of each the square in the middle. Whatever Pillow can open is a photograph,
     wherever it lies in its category's folder; hidden files and folders are none. A warning at the
     end says what was skipped and why. The categories are mixed, so that every slice has its share
-    of each. Everything works with it but the measures that compare with parts. Taught in lesson 9.
+    of each. Without landmarks everything works but the measures that compare with parts. Taught in
+    lesson 11.
 
     Args:
         root: holds the folders; their names, in alphabetical order, are the categories.
@@ -35,10 +37,14 @@ class PhotoFolder(PartDataset):
         train_share: of each category's photographs, spread evenly over their names.
         size: side of the squares in pixels.
         transform: see `PartDataset`.
+        landmarks: a CSV file with a line for each point, under the header picture,part,row,column:
+            the file's path inside `root` with forward slashes, a name, and pixels of the upright
+            photograph. What lies outside the square is absent, as is what has no line.
 
     Raises:
-        FileNotFoundError: there is no such folder, or no photograph in it.
-        ValueError: none of them belongs to the split.
+        FileNotFoundError: there is no such folder, or no photograph in it, or no such table.
+        ValueError: no photograph belongs to the split; or the table has a line that is no point, or
+            names a photograph that is not there.
     """
 
     def __init__(
@@ -49,18 +55,21 @@ class PhotoFolder(PartDataset):
         train_share: float = 0.8,
         size: int = CROP,
         transform: Callable[[Tensor], Tensor] | None = None,
+        landmarks: str | Path | None = None,
     ) -> None:
         root = Path(root)
         if not root.is_dir():
             raise FileNotFoundError(f"root must be a folder, {root} is none")
         skipped: dict[str, str] = {}
-        groups = {folder.name: _squares(folder, size, skipped) for folder in _folders(root)}
+        table = _Landmarks(landmarks)
+        groups = {folder.name: _squares(folder, size, skipped, table) for folder in _folders(root)}
         for name in [name for name, squares in groups.items() if not squares]:
             skipped[name] = "no photograph in this folder"
             del groups[name]
         _say(skipped)
         if not groups:
             raise FileNotFoundError(f"root: no photographs in the folders of {root}")
+        table.check_all_found(skipped)
         objects, labels = chosen(groups, split, train_share)
         turn = np.concatenate([(np.arange(n) + 0.5) / n for n in labels.bincount().tolist()])
         order = np.argsort(turn, kind="stable")
@@ -68,9 +77,42 @@ class PhotoFolder(PartDataset):
             **stacked([objects[i] for i in order]),
             labels=labels[order],
             categories=tuple(groups),
-            parts=(),
+            parts=tuple(table.parts),
             transform=transform,
         )
+
+
+class _Landmarks:
+    """Where parts are in photographs, from a table; without one there are no parts."""
+
+    def __init__(self, path: str | Path | None) -> None:
+        self.parts: dict[str, int] = {}  # in the order of the table
+        self._path = path
+        self._places: dict[str, dict[str, tuple[float, float]]] = {}
+        if path is None:
+            return
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
+            for line, row in enumerate(csv.DictReader(file), 2):
+                try:
+                    point = float(row["row"]), float(row["column"])
+                    self._places.setdefault(row["picture"], {})[row["part"]] = point
+                    self.parts.setdefault(row["part"], len(self.parts))
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(f"landmarks: {path}, line {line}: {error!r}") from error
+
+    def take(self, name: str, box: Box, size: int) -> np.ndarray:
+        """The points of a photograph in pixels of its square (K, 2), NaN where there is none."""
+        points = np.full((len(self.parts), 2), np.nan)
+        for part, place in self._places.pop(name, {}).items():
+            point = box.to_crop(np.array(place), size)
+            if point.min() >= 0 and point.max() <= size:
+                points[self.parts[part]] = point
+        return points
+
+    def check_all_found(self, skipped: dict[str, str]) -> None:
+        """Every photograph of the table has been there."""
+        if missing := [name for name in self._places if name not in skipped]:
+            raise ValueError(f"landmarks: {self._path} names {missing[0]}, which is no photograph")
 
 
 def _folders(root: Path) -> list[Path]:
@@ -81,8 +123,10 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "__"))  # as notebooks' checkpoints and what macOS zips up
 
 
-def _squares(folder: Path, size: int, skipped: dict[str, str]) -> list[tuple[np.ndarray, ...]]:
-    """Every photograph of a category once, (3, size, size), by name; and its landmarks: none."""
+def _squares(
+    folder: Path, size: int, skipped: dict[str, str], table: _Landmarks
+) -> list[tuple[np.ndarray, ...]]:
+    """Every photograph of a category once, (3, size, size), by name; and its landmarks."""
     squares, seen = [], {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -94,7 +138,8 @@ def _squares(folder: Path, size: int, skipped: dict[str, str]) -> list[tuple[np.
             if content in seen:
                 skipped[name] = f"the same file as {seen[content]}"
                 continue
-            squares.append((_square(path, size), np.empty((0, 2))))
+            pixels, box = _square(path, size)
+            squares.append((pixels, table.take(name, box, size)))
             seen[content] = name
         except UnidentifiedImageError:
             skipped[name] = "no image that Pillow knows"
@@ -103,7 +148,7 @@ def _squares(folder: Path, size: int, skipped: dict[str, str]) -> list[tuple[np.
     return squares
 
 
-def _square(path: Path, size: int) -> np.ndarray:
+def _square(path: Path, size: int) -> tuple[np.ndarray, Box]:
     with Image.open(path) as image:
         image = _eight_bits(ImageOps.exif_transpose(image))
     if image.has_transparency_data:
@@ -111,7 +156,8 @@ def _square(path: Path, size: int) -> np.ndarray:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     side = min(image.size)
     top, left = (image.height - side) / 2, (image.width - side) / 2
-    return crop(image.convert("RGB"), Box(top, left, top + side, left + side), size)
+    box = Box(top, left, top + side, left + side)
+    return crop(image.convert("RGB"), box, size), box
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from icnn.data import PhotoFolder
@@ -124,3 +125,49 @@ def test_a_split_without_a_photograph_is_named(tmp_path):
     picture(tmp_path / "cup/a.png")
     with pytest.raises(ValueError, match="no object of cup in the split 'test'"):
         PhotoFolder(tmp_path, "test", size=4)
+
+
+def points_of(tmp_path, text):
+    (tmp_path / "points.csv").write_text("picture,part,row,column\n" + text)
+    return PhotoFolder(tmp_path, size=30, landmarks=tmp_path / "points.csv")
+
+
+def test_landmarks_come_from_a_table(tmp_path):
+    """Squares of 20 pixels from the middle of 40 × 20 ones, half as large again; one is turned."""
+    picture(tmp_path / "mug" / "a.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture(tmp_path / "mug" / "b.jpg", exif=turned)
+    picture(tmp_path / "cup" / "c.png")
+    text = "mug/a.png,handle,10,15\nmug/a.png,rim,0,30\nmug/b.jpg,handle,12,4\ncup/c.png,rim,3,9\n"
+    mugs = points_of(tmp_path, text)
+    assert mugs.parts == ("handle", "rim")
+    nan = float("nan")
+    wanted = {
+        "a": [[15, 7.5], [0, 30]],
+        "b": [[3, 6], [nan, nan]],
+        "c": [[nan, nan], [nan, nan]],  # to the left of the square
+    }
+    assert mugs.labels.tolist() == [1, 0, 1]  # the categories are mixed: a, c, b
+    found = [wanted[name] for name in "acb"]
+    torch.testing.assert_close(mugs.landmarks, torch.tensor(found), equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "line, what",
+    [
+        ("mug/x.png,handle,1,2", "names mug/x.png"),
+        ("mug/a.png,handle,one,2", "line 2: .*could not convert"),
+        ("mug/a.png,handle,1", "line 2: .*float"),
+    ],
+)
+def test_a_wrong_line_of_the_table_is_named(tmp_path, line, what):
+    picture(tmp_path / "mug" / "a.png")
+    with pytest.raises(ValueError, match=what):
+        points_of(tmp_path, line)
+
+
+def test_no_such_table(tmp_path):
+    picture(tmp_path / "mug" / "a.png")
+    with pytest.raises(FileNotFoundError):
+        PhotoFolder(tmp_path, landmarks=tmp_path / "points.csv")
