@@ -13,7 +13,7 @@ import nbval.plugin
 import pytest
 
 OFFLINE = Path(__file__).resolve().parent.parent / "tools" / "offline"
-SECONDS_ALLOWED = defaultdict(lambda: 90, {"05_training": 180})
+SECONDS_ALLOWED = defaultdict(lambda: 90, {"05_training": 180, "11_your_photographs": 180})
 
 # Inherited by the processes that pytest-xdist starts and by the kernels of the notebooks.
 THREADS = os.environ.get("ICNN_TEST_THREADS", "1")  # more: machines.py
