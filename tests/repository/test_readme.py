@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torchvision
 from PIL import Image
 
 import icnn
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
 
@@ -37,3 +40,15 @@ def test_the_snippets_run_as_printed(tmp_path, monkeypatch) -> None:
     assert (len(names["train"]), len(names["validation"])) == (3, 1)
     assert names["model"](torch.rand(2, 3, 448, 448)).shape == (2, 2)
     assert (tmp_path / "training.pt").is_file()
+
+
+def test_the_steps_on_a_card_are_those_of_the_table() -> None:
+    """Interpretable ÷ plain, as README prints it, started one by one and as CUDA graphs."""
+    with (ROOT / "benchmarks/results.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["device"] == "cuda"]
+    ratio = {r["what"]: float(r["ratio"]) for r in rows if r["contestant"] == "interpretable"}
+    names = ("training step", "vgg16, 32", "resnet18, 64", "alexnet, 128", "densenet121, 32")
+    names = [name + " images" * ("," in name) for name in names]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for title, kind in (("started one by one", ""), ("CUDA graph", ", CUDA graph")):
+        assert f"| {title} | " + " | ".join(f"{ratio[n + kind]:.2f}" for n in names) + " |" in text
