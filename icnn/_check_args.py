@@ -1,10 +1,11 @@
 """Argument checks as data: what each argument must be is declared on the function.
 
-    @checked(x=Array("N C n n"), labels=Array("N", "integer"), beta=POSITIVE)
+    @checked(x=Array("N C n n"), labels=Array("N", "integer"))
     def measure(x: Tensor, labels: Tensor, *, beta: float = 4.0) -> Tensor: ...
 
 What does not fit is a TypeError or ValueError that names the argument, what it must be and what it
-got, before any work is done. An argument whose default is None may be None. `help` says the same.
+got, before any work is done. An argument whose default is None may be None. What `beta` and other
+names mean in every function stands in `ALWAYS`. `help` says the same.
 """
 
 from __future__ import annotations
@@ -87,8 +88,22 @@ class ImageSize(Value):
             SIZE(side, name, known)
 
 
-DEVICE = Device("a device of torch", object)
-IMAGE_SIZE = ImageSize("an int or a tuple (height, width)", object)
+# What a name means wherever it stands, but for functions that say otherwise.
+_NAMES = {
+    SIZE: (
+        "n size channels width n_categories n_images n_parts "
+        "top grid samples steps patch stride epochs batch_size"
+    ),
+    COUNT: "memory unit_filter",
+    POSITIVE: "beta tau sharpness",
+    WEIGHT: "weight category_weight weight_decay variance",
+    SHARE: "alpha quantile iou train_share",
+    SEED: "seed",
+    DTYPE: "dtype",
+    Device("a device of torch", object): "device",
+    ImageSize("an int or a tuple (height, width)", object): "image_size",
+}
+ALWAYS = {name: constraint for constraint, names in _NAMES.items() for name in names.split()}
 
 
 def check_same_device(x: Tensor, name: str, other: Tensor, other_name: str) -> None:
@@ -173,19 +188,21 @@ class Array:
 
 
 def checked(**constraints: Callable[[object, str, dict], None]) -> Callable:
-    """Check the arguments of a function, or of a class, in the order of the constraints."""
+    """Check the arguments of a function, or of a class: those in `ALWAYS` first, then in order."""
 
     def decorate(target: Callable) -> Callable:
         function = target.__init__ if isinstance(target, type) else target
         parameters = inspect.signature(function).parameters
         order, defaults = tuple(parameters), {n: p.default for n, p in parameters.items()}
-        optional = {name for name in constraints if defaults[name] is None}
+        always = {n: ALWAYS[n] for n in order if n in ALWAYS and n not in constraints}
+        wanted = always | constraints
+        optional = {name for name in wanted if defaults[name] is None}
 
         @functools.wraps(function)
         def call(*args, **kwargs):
             given = dict(zip(order, args, strict=False)) | kwargs
             known = defaults | given
-            for name, constraint in constraints.items():
+            for name, constraint in wanted.items():
                 value = given.get(name)
                 unknown = name not in given or isinstance(value, torch.fx.Proxy)
                 if not (unknown or (value is None and name in optional)):
@@ -195,7 +212,7 @@ def checked(**constraints: Callable[[object, str, dict], None]) -> Callable:
         if isinstance(target, type):
             target.__init__ = call
         documented = target if isinstance(target, type) else call
-        documented.__doc__ = _with_errors(documented.__doc__, constraints)
+        documented.__doc__ = _with_errors(documented.__doc__, wanted)
         return documented
 
     return decorate

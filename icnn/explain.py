@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import MODULE, NUMBER, SIZE, Array, checked
+from icnn._check_args import MODULE, NUMBER, Array, checked
 from icnn.measure import TRACKED, best_part_tracking
 from icnn.network import InterpretableCNN, MeanClassifier, evaluating
 from icnn.train import predict
@@ -73,7 +73,7 @@ def unit_contributions(model: InterpretableCNN, images: Tensor, categories: Tens
     return maps * weight[categories.long()][..., None, None] / maps[0, 0].numel()
 
 
-@checked(**{name: TRACKED[name] for name in ("points", "scores", "landmarks")}, least=NUMBER)
+@checked(**TRACKED, least=NUMBER)
 def filter_parts(
     points: Tensor, scores: Tensor, landmarks: Tensor, *, least: float = LEAST_TRACKING
 ) -> Tensor:
@@ -90,11 +90,7 @@ def filter_parts(
     return part.masked_fill(~(tracking >= least), -1)
 
 
-@checked(
-    contribution=Array("... C"),
-    n_parts=SIZE,
-    part=Array("C", "integer", low=-1, below="n_parts"),
-)
+@checked(contribution=Array("... C"), part=Array("C", "integer", low=-1, below="n_parts"))
 def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
     """Add up the contributions of the filters that are called after the same part.
 
@@ -117,7 +113,6 @@ def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
     categories=CATEGORIES,
     importance=Array("N n n"),
     fill=Array("N 3 H W", like="images"),
-    steps=SIZE,
 )
 def deletion(
     model: nn.Module,

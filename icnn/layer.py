@@ -8,17 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import (
-    BOOL,
-    COUNT,
-    MODULE,
-    POSITIVE,
-    SIZE,
-    WEIGHT,
-    Array,
-    check_same_device,
-    checked,
-)
+from icnn._check_args import BOOL, MODULE, Array, check_same_device, checked
 from icnn._device import exact_products, kernels
 from icnn._distributed import all_reduce, mean, processes
 from icnn.loss import category_loss, filter_loss
@@ -32,17 +22,7 @@ MAPS, SOME_LABELS = Array("N C n n", values=None), Array("N", "integer", values=
 LABELS = Array("N", "integer", below="n_categories")
 
 
-@checked(
-    channels=SIZE,
-    size=SIZE,
-    beta=POSITIVE,
-    mask=BOOL,
-    weight=WEIGHT,
-    sharpness=POSITIVE,
-    category_weight=WEIGHT,
-    n_categories=SIZE,
-    memory=COUNT,
-)
+@checked(mask=BOOL)
 class InterpretableLayer(nn.Module):
     """Put it behind the ReLU of a high conv layer to make each filter a detector of one part.
 
@@ -270,7 +250,7 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
     return _total([layer.losses(labels) for layer in layers], torch.zeros(0, device="cpu"))
 
 
-@checked(activations=Array("N C n n"), n_categories=SIZE, labels=LABELS)
+@checked(activations=Array("N C n n"), labels=LABELS)
 def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) -> Tensor:
     """The category of each filter: the one whose images activate it most on average.
 

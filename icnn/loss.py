@@ -15,13 +15,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from icnn._check_args import (
-    POSITIVE,
-    Array,
-    check_data,
-    check_same_device,
-    checked,
-)
+from icnn._check_args import Array, check_data, check_same_device, checked
 from icnn._device import exact_products, kernels
 from icnn._distributed import all_reduce, all_reduce_logsumexp, processes
 from icnn.information import fitness, log_likelihood, log_marginal
@@ -33,12 +27,11 @@ DEVICE_CHUNK_ELEMENTS = 1 << 24  # a card wants all at once, but not all of its 
 LARGEST_PRODUCT = 28  # side of maps; above, a Fourier transform beats the n² × n² product
 LinearMap = Callable[[Tensor], Tensor]
 
-
 X = Array("N C n n", values=check_data)  # other values than these are not read in training
-IS_TARGET = Array("N C", "bool", like="x")
+IS_TARGET, SCALE = Array("N C", "bool", like="x"), Array("C", values=None)
 
 
-@checked(x=X, sharpness=POSITIVE, scale=Array("C", values=None), beta=POSITIVE)
+@checked(x=X, scale=SCALE)
 def filter_loss(
     x: Tensor,
     *,
@@ -84,7 +77,7 @@ def path(x: Tensor) -> str:
     return "kernels" if _fused(x) else "plain"
 
 
-@checked(x=X, is_target=IS_TARGET, sharpness=POSITIVE, scale=Array("C", values=None), beta=POSITIVE)
+@checked(x=X, is_target=IS_TARGET, scale=SCALE)
 def category_loss(
     x: Tensor, is_target: Tensor, *, sharpness: float, scale: Tensor, beta: float = 4.0
 ) -> Tensor:
@@ -115,7 +108,7 @@ def category_loss(
     return (_weighted_mean(surprise, positives) + _weighted_mean(surprise, 1 - positives)) / 2
 
 
-@checked(x=Array("N C n n"), is_target=IS_TARGET, beta=POSITIVE)
+@checked(x=Array("N C n n"), is_target=IS_TARGET)
 def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor:
     """Equation 4 of the paper, as a gradient of `filter_loss` to descend.
 

@@ -16,18 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from icnn._check_args import (
-    FUNCTION,
-    IMAGE_SIZE,
-    SEED,
-    SHARE,
-    SIZE,
-    WEIGHT,
-    Array,
-    check_data,
-    check_finite,
-    checked,
-)
+from icnn._check_args import FUNCTION, Array, check_data, check_finite, checked
 from icnn.receptive_field import height_and_width, upscale
 
 PIXELS_AT_ONCE = 2**20  # of scaled-up maps; bounds the memory that `part_interpretability` needs
@@ -51,7 +40,7 @@ MAPS = Array("N C n n")
 LABELS = Array("N", "integer")
 LANDMARKS = Array("N K 2", values=_finite_or_absent)
 PEAKS = {"points": Array("N C 2"), "scores": Array("N C")}
-TRACKED = {**PEAKS, "landmarks": LANDMARKS, "top": SIZE}
+TRACKED = {**PEAKS, "landmarks": LANDMARKS}
 
 
 class PartTracking(NamedTuple):
@@ -93,7 +82,7 @@ def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([where // n, where % n], -1).to(maps.dtype), scores
 
 
-@checked(**TRACKED, image_size=IMAGE_SIZE)
+@checked(**TRACKED)
 def location_instability(
     points: Tensor,
     scores: Tensor,
@@ -129,12 +118,7 @@ def location_instability(
     return spread.nanmean(1).to(points.dtype)
 
 
-@checked(
-    **TRACKED,
-    image_size=IMAGE_SIZE,
-    labels=LABELS,
-    target_category=Array("C", "integer"),
-)
+@checked(**TRACKED, labels=LABELS, target_category=Array("C", "integer"))
 def location_instability_by_category(
     points: Tensor,
     scores: Tensor,
@@ -228,7 +212,7 @@ def best_part_tracking(
     return PartTracking(part[:, 0].masked_fill(none, -1), tracking.masked_fill(none, torch.nan))
 
 
-@checked(landmarks=LANDMARKS, image_size=IMAGE_SIZE, top=SIZE, grid=SIZE)
+@checked(landmarks=LANDMARKS)
 def constant_control(
     landmarks: Tensor, image_size: int | tuple[int, int], *, top: int = 100, grid: int = 16
 ) -> Control:
@@ -256,7 +240,7 @@ def constant_control(
     return Control(float(instability[0]), float(instability.min()))
 
 
-@checked(**PEAKS, top=SIZE)
+@checked(**PEAKS)
 def peak_spread(points: Tensor, scores: Tensor, *, top: int = 100) -> Tensor:
     """How far a filter's peak moves about over its top images; 0 for a constant.
 
@@ -276,7 +260,7 @@ def peak_spread(points: Tensor, scores: Tensor, *, top: int = 100) -> Tensor:
     return _variance(point).sqrt().to(points.dtype)
 
 
-@checked(maps=MAPS, part_masks=Array("N K H W", "bool"), quantile=SHARE, iou=SHARE)
+@checked(maps=MAPS, part_masks=Array("N K H W", "bool"))
 def part_interpretability(
     maps: Tensor, part_masks: Tensor, *, quantile: float = 0.995, iou: float = 0.2
 ) -> Tensor:
@@ -361,7 +345,7 @@ def live_filters(maps: Tensor) -> Tensor:
     return ~dead_filters(maps)
 
 
-@checked(statistic=FUNCTION, n_images=SIZE, samples=SIZE, seed=SEED)
+@checked(statistic=FUNCTION)
 def bootstrap(
     statistic: Callable[[Tensor], float | Tensor],
     n_images: int,
@@ -408,7 +392,7 @@ def _values(statistic: Callable[[Tensor], float | Tensor], images: Tensor) -> Te
     return values
 
 
-@checked(variance=WEIGHT)
+@checked()
 def seed_interval(values: Tensor, *, variance: float = 0.0) -> Interval:
     """How far the mean over training seeds could be off because others might have been used.
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from icnn._check_args import SEED, SIZE, checked, one_of
+from icnn._check_args import checked, one_of
 from icnn._device import seeded
 from icnn.layer import InterpretableLayer
 
@@ -99,7 +99,7 @@ class SmallCNN(InterpretableCNN):
         super().__init__(backbone, PartHead(nn.Identity(), layer, classifier))
 
 
-@checked(variant=one_of(tuple(VARIANTS)), n_categories=SIZE, seed=SEED)
+@checked(variant=one_of(tuple(VARIANTS)))
 def small_cnn(variant: str = "interpretable", *, n_categories: int = 5, seed: int = 0) -> SmallCNN:
     """The lessons' network in one of four variants that differ in one layer only.
 

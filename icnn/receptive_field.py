@@ -11,17 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import (
-    COUNT,
-    FUNCTION,
-    IMAGE_SIZE,
-    MODULE,
-    SIZE,
-    Array,
-    check_data,
-    check_dense,
-    checked,
-)
+from icnn._check_args import FUNCTION, MODULE, Array, check_data, check_dense, checked
 from icnn._looking import black_image, follow, measure
 from icnn.network import InterpretableCNN
 
@@ -68,7 +58,7 @@ class ReceptiveField:
         return pixels.to(positions.dtype) if positions.is_floating_point() else pixels
 
 
-@checked(module=MODULE, image_size=IMAGE_SIZE)
+@checked(module=MODULE)
 def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> ReceptiveField:
     """The receptive field of every unit that a feature extractor gives for an image.
 
@@ -114,7 +104,7 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
     return ReceptiveField(rows, cols, size, (down.stride, right.stride), measured=not spans)
 
 
-@checked(maps=Array("N C n n", values=None), image_size=IMAGE_SIZE)
+@checked(maps=Array("N C n n", values=None))
 def upscale(maps: Tensor, image_size: int | tuple[int, int]) -> Tensor:
     """Maps, bilinearly scaled up to the image.
 
@@ -133,13 +123,7 @@ def upscale(maps: Tensor, image_size: int | tuple[int, int]) -> Tensor:
 
 
 @torch.no_grad()
-@checked(
-    features=FUNCTION,
-    image=Array("C H W"),
-    unit_filter=COUNT,
-    patch=SIZE,
-    stride=SIZE,
-)
+@checked(features=FUNCTION, image=Array("C H W"))
 def discrepancy_map(
     features: Features, image: Tensor, unit_filter: int, *, patch: int = 11, stride: int = 3
 ) -> Tensor:
@@ -177,14 +161,7 @@ def discrepancy_map(
     return total / (down.sum(0)[:, None] * across.sum(0))
 
 
-@checked(
-    features=MODULE,
-    images=Array("N C H W"),
-    unit_filter=COUNT,
-    top=SIZE,
-    patch=SIZE,
-    stride=SIZE,
-)
+@checked(features=MODULE, images=Array("N C H W"))
 def average_receptive_field(
     features: nn.Module,
     images: Tensor,

@@ -31,9 +31,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # what they expect, pe
 
 
 @checked(
-    n_categories=SIZE,
     image_size=SIZE,
-    width=SIZE,
     layer=Value("a dict of options or None", (dict, type(None))),
     weights=Value("a str, a Path or None", (str, Path, type(None))),
     cut=Value("a name or several", (str, Sequence)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from icnn._check_args import DEVICE, DTYPE, POSITIVE, SHARE, SIZE, Array, checked
+from icnn._check_args import Array, checked
 from icnn._device import kernels
 
 
@@ -20,7 +20,7 @@ def l1_distances(n: int, *, dtype: torch.dtype | None = None, device=None) -> Te
     return (gap[:, None, :, None] + gap[None, :, None, :]).reshape(n * n, n * n)
 
 
-@checked(n=SIZE, beta=POSITIVE, tau=POSITIVE, dtype=DTYPE, device=DEVICE)
+@checked()
 def part_templates(
     n: int,
     *,
@@ -53,7 +53,7 @@ def part_templates(
     return torch.cat([positive, negative]).reshape(n * n + 1, n, n)
 
 
-@checked(n=SIZE, alpha=SHARE, dtype=DTYPE, device=DEVICE)
+@checked()
 def template_prior(
     n: int,
     *,
@@ -81,7 +81,7 @@ def template_prior(
     return prior
 
 
-@checked(x=Array("... n n"), beta=POSITIVE)
+@checked(x=Array("... n n"))
 def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
     """The mask that keeps the neighbourhood of each map's strongest unit and drops the rest.
 

@@ -16,18 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, default_collate
 
-from icnn._check_args import (
-    BOOL,
-    FUNCTION,
-    MODULE,
-    POSITIVE,
-    SEED,
-    SIZE,
-    WEIGHT,
-    Value,
-    check_kind,
-    checked,
-)
+from icnn._check_args import BOOL, FUNCTION, MODULE, POSITIVE, Value, check_kind, checked
 from icnn._checkpoint import Checkpoint
 from icnn._device import repeatable, seeded
 from icnn.layer import filter_losses
@@ -80,11 +69,7 @@ RATE = Value(
 
 @checked(
     model=MODULE,
-    epochs=SIZE,
-    seed=SEED,
-    batch_size=SIZE,
     learning_rate=RATE,
-    weight_decay=WEIGHT,
     progress=BOOL,
     on_epoch=FUNCTION,
     loss=FUNCTION,
@@ -195,7 +180,7 @@ def ramp(progress: float) -> float:
 
 
 @torch.no_grad()
-@checked(batch_size=SIZE)
+@checked()
 def predict(
     model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int = BATCH
 ) -> Tensor:

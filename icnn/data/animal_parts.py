@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from icnn._check_args import SHARE, SIZE, checked
+from icnn._check_args import checked
 from icnn.data.crops import CROP, MIN_AREA, Box, crop, missing, open_image, stacked, there
 from icnn.data.download import fetch
 from icnn.data.matlab import as_list, read_mat
@@ -46,7 +46,7 @@ HOW = (
 )
 
 
-@checked(split=SPLIT, train_share=SHARE, size=SIZE)
+@checked(split=SPLIT)
 class AnimalParts(PartDataset):
     """Objects cut out of photographs by their box, with the landmarks head and front leg.
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from icnn._check_args import SIZE, checked
+from icnn._check_args import checked
 from icnn.data.crops import CROP, Box, crop, open_image, stacked, there
 from icnn.data.download import check_unpacks, extract, fetch
 from icnn.data.record import PartDataset
@@ -24,7 +24,7 @@ CHECKSUM = "md5:97eceeb196236b17998738112f37df78"
 HOW = f"pass download=True, or unpack {FOLDER}.tgz into the root"
 
 
-@checked(split=SPLIT, size=SIZE)
+@checked(split=SPLIT)
 class CUB200(PartDataset):
     """Birds cut out of photographs by their box, with 15 landmarks in crop pixels.
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from icnn._check_args import SHARE, SIZE, checked
+from icnn._check_args import checked
 from icnn.data.crops import CROP, Box, crop, stacked
 from icnn.data.record import PartDataset
 from icnn.data.split import SPLIT, chosen
@@ -20,7 +20,7 @@ from icnn.data.split import SPLIT, chosen
 NAMED = 5  # of the files that were skipped
 
 
-@checked(split=SPLIT, train_share=SHARE, size=SIZE)
+@checked(split=SPLIT)
 class PhotoFolder(PartDataset):
     """Photographs in one folder for each category, without part masks.
 

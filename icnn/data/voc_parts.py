@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from icnn._check_args import SHARE, SIZE, checked
+from icnn._check_args import checked
 from icnn.data.crops import CROP, MIN_AREA, Box, crop, crop_ids, open_image, stacked, there
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
@@ -39,7 +39,7 @@ HOW = (
 )
 
 
-@checked(split=SPLIT, train_share=SHARE, size=SIZE)
+@checked(split=SPLIT)
 class VOCParts(PartDataset):
     """Animals cut out of photographs by their box, with part masks and the centres of the parts.
 
