@@ -28,7 +28,7 @@ def _log_likelihood(scores, image, template, gain):
 @triton.jit
 def _slope_kernel(
     scores, gain, loss, images, templates, stride, share,
-    BN: tl.constexpr, BU: tl.constexpr, GRADIENT: tl.constexpr,
+    BN: tl.constexpr, BU: tl.constexpr, GRADIENT: tl.constexpr, HALVES: tl.constexpr,
 ):  # fmt: skip
     """One filter's part of the loss; its fitnesses (images, templates) become their gradient."""
     c, b, k = tl.program_id(0), tl.arange(0, BN), tl.arange(0, BU)
@@ -53,6 +53,11 @@ def _slope_kernel(
         information += tl.sum(by_template, 0)
         if GRADIENT:
             slope = (weighted - p * by_template[None, :]) * (g * share * prior)
+            if HALVES:  # the upper half of a float32 is a bfloat16; the lower becomes its error
+                upper = slope.to(tl.int32, bitcast=True) & -65536
+                error = (slope - upper.to(tl.float32, bitcast=True)).to(tl.bfloat16)
+                lower = error.to(tl.int16, bitcast=True).to(tl.int32) & 65535
+                slope = (upper | lower).to(tl.float32, bitcast=True)
             tl.store(scores + t[None, :], slope, both)
     tl.store(loss + c, information * share * prior)
 
@@ -106,15 +111,18 @@ def _units_in_line(x: Tensor) -> Tensor:
     return x if x.stride(2) == x.shape[3] * x.stride(3) else x.contiguous()
 
 
-def slope_(scores: Tensor, gain: Tensor, templates: int, wanted: bool) -> Tensor:
-    """The filter loss; if `wanted`, fitnesses (N, C, templates, …) become their gradients."""
+def slope_(scores: Tensor, gain: Tensor, templates: int, wanted: bool, halves: bool) -> Tensor:
+    """The filter loss; if `wanted`, fitnesses (N, C, templates, …) become their gradients.
+
+    In `halves` each of these is two bfloat16 numbers in the place of one float32, to be summed up.
+    """
     images, filters, stride = scores.shape
     loss, rows = torch.empty_like(gain), triton.next_power_of_2(images)
     columns = max(8, min(32, 4096 // rows))
     warps = max(1, rows * columns // 512)
-    arguments = scores, gain, loss, images, templates, stride, -1 / filters, rows, columns, wanted
-    key = scores.device, scores.shape, gain.data_ptr() % 16, wanted
-    _launch(_slope_kernel, (filters, 1, 1), warps, key, arguments)
+    sizes = images, templates, stride, -1 / filters, rows, columns, wanted, halves
+    key = scores.device, scores.shape, gain.data_ptr() % 16, wanted, halves
+    _launch(_slope_kernel, (filters, 1, 1), warps, key, (scores, gain, loss, *sizes))
     return loss.sum()
 
 

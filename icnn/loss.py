@@ -51,8 +51,8 @@ def filter_loss(
     says how. Taught in lesson 3.
 
     Args:
-        x: maps (N, C, n, n) after ReLU and before the mask, floating. Half precision is computed
-            in float32. Values are not checked: a NaN gives a NaN.
+        x: maps (N, C, n, n) after ReLU and before the mask, floating. Half precision is summed
+            up in float32. Values are not checked: a NaN gives a NaN.
         sharpness: how decisively the best template wins (κ); no unit.
         scale: (C,), what counts as a strong activation of each filter, in units of x; positive,
             which is not checked either.
@@ -177,13 +177,16 @@ class _NoSecondDerivative(torch.autograd.Function):
 def _at_once(x: Tensor, gain: Tensor, beta: float, wanted: bool) -> tuple[Tensor, Tensor | None]:
     """The loss and its gradient on a graphics card: two products around one fused kernel."""
     n = x.shape[-1]
-    flat = x.to(torch.float32, memory_format=torch.contiguous_format).view(*x.shape[:2], -1)
+    if halves := x.dtype == torch.bfloat16 and n <= LARGEST_PRODUCT and beta % 1 == 0:
+        flat, gain = x.flatten(-2), gain / n  # these templates are n times as large
+    else:
+        flat = x.to(torch.float32, memory_format=torch.contiguous_format).flatten(-2)
     with exact_products(x):
         fit, transposed = _templates(n, beta, flat)
         scores = fit(flat)
         del flat
-        loss = _fused(x).slope_(scores, gain, n * n + 1, wanted)
-        return loss, transposed(scores).view(x.shape) if wanted else None
+        loss = _fused(x).slope_(scores, gain, n * n + 1, wanted, halves)
+        return loss, transposed(scores).unflatten(-1, (n, n)) if wanted else None
 
 
 def _in_blocks(x: Tensor, gain: Tensor, beta: float, wanted: bool) -> tuple[Tensor, Tensor | None]:
@@ -263,8 +266,10 @@ class _Linear(torch.autograd.Function):
 def _templates(n: int, beta: float, like: Tensor) -> tuple[LinearMap, LinearMap]:
     """From flat maps (..., n²) to their fitnesses over τ (..., n²+1), and the transpose of it."""
     if n <= LARGEST_PRODUCT:
-        templates = _kept_matrix(n, beta, like)
-        return (lambda x: x @ templates), (lambda scores: scores @ templates.T)
+        forth, back = _kept_matrices(n, beta, like)
+        if like.dtype == torch.bfloat16:
+            return _products_of_halves(forth, back)
+        return (lambda x: x @ forth), (lambda scores: scores @ back)
     reach = min(n - 1, math.ceil(2 * n / beta) - 1)  # farthest unit inside the cone
     # What leaves the map on one side must not enter on the other; multiples of 8 are quick.
     side = -(-(n + reach) // 8) * 8
@@ -286,23 +291,52 @@ def _templates(n: int, beta: float, like: Tensor) -> tuple[LinearMap, LinearMap]
     return fit, transposed
 
 
-def _kept_matrix(n: int, beta: float, like: Tensor) -> Tensor:
-    """All templates over τ (n², n²+1), made once; but not where a graph or a compiler records."""
+def _products_of_halves(forth: Tensor, back: Tensor) -> tuple[LinearMap, LinearMap]:
+    """Float32 sums of bfloat16 products, which are exact.
+
+    The transpose takes float32 numbers that are two of bfloat16 each, in the same place: with their
+    16 bits they are still twice as exact as the gradient that becomes of them.
+    """
+
+    def fit(x: Tensor) -> Tensor:
+        return torch.bmm(x, forth.expand(len(x), -1, -1), out_dtype=torch.float32)
+
+    def transposed(scores: Tensor) -> Tensor:
+        halves = scores.view(torch.bfloat16).mT
+        return torch.bmm(back.T.expand(len(scores), -1, -1), halves, out_dtype=torch.float32).mT
+
+    return fit, transposed
+
+
+def _kept_matrices(n: int, beta: float, like: Tensor) -> tuple[Tensor, Tensor]:
+    """What `_matrices` makes, made once; but not where a graph or a compiler records."""
     plain = type(like) is Tensor and not torch.compiler.is_compiling()
     if plain and not (like.is_cuda and torch.cuda.is_current_stream_capturing()):
         return _kept(n, beta, like.dtype, like.device)
-    return _matrix(n, beta, like.dtype, like.device)
+    return _matrices(n, beta, like.dtype, like.device)
 
 
-def _matrix(n: int, beta: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    cone = _height(l1_distances(n, dtype=dtype, device=device), n, beta)
-    return torch.cat([cone - 1, torch.full_like(cone[:, :1], -1)], 1)
+def _matrices(
+    n: int, beta: float, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """All templates over τ (n², n²+1), and their transpose.
+
+    In bfloat16, where whole numbers up to 256 are exact: n times these, with columns of 0 at the
+    end, for speed, and a transpose that adds up neighbours.
+    """
+    exact = torch.float32 if dtype == torch.bfloat16 else dtype
+    cone = _height(l1_distances(n, dtype=exact, device=device), n, beta)
+    templates = torch.cat([cone - 1, torch.full_like(cone[:, :1], -1)], 1)
+    if dtype == exact:
+        return templates, templates.T
+    whole = torch.nn.functional.pad((n * templates).round(), (0, -(n * n + 1) % 8)).to(dtype)
+    return whole, whole.repeat_interleave(2, 1).T
 
 
 @functools.lru_cache(maxsize=16)
-def _kept(n: int, beta: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    made = _matrix(n, beta, dtype, device)
-    if made.is_cuda:
+def _kept(n: int, beta: float, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    made = _matrices(n, beta, dtype, device)
+    if device.type == "cuda":
         torch.cuda.current_stream(device).synchronize()  # other streams will read it, too
     return made
 

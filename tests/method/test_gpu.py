@@ -53,7 +53,12 @@ for images, filters, n, beta in (5, 3, 6, 4.0), (20, 2, 9, 3.3), (1, 1, 1, 4.0),
         assert value == alone and x.grad.stride() == x.stride()
         assert abs(value - wanted) <= 1e-6 + 1e-5 * abs(wanted)
         assert (x.grad - wide.grad).abs().max() <= 5e-5 * wide.grad.abs().max() + 1e-9
-        x = x.detach()
+        x, gain = x.detach(), torch.ones(filters)
+        one, two = (s.clone() for s in [torch.randn(images, filters, n * n + 1)] * 2)
+        whole = _kernels.slope_(one, gain, n * n + 1, True, False)
+        assert whole == _kernels.slope_(two, gain, n * n + 1, True, True)
+        halves = two.view(torch.bfloat16).view(*one.shape, 2).float().sum(-1)
+        assert ((halves - one).abs() <= one.abs() / 2**15).all()
         mask, peak = _kernels.masks(x, beta)
         assert (mask - part_mask(x, beta=beta)).abs().max() <= 1e-6
         assert (peak == x.amax((2, 3))).all() and mask.stride() == x.stride()
@@ -88,6 +93,23 @@ def test_the_loss_is_that_of_the_cpu(images, filters, n, beta, form) -> None:
     assert abs(value.cpu() - wanted) <= 1e-6
     size = wanted_gradient.abs().max() + 1e-12
     assert (gradient.cpu() - wanted_gradient).abs().max() <= 1e-5 * size
+
+
+@pytest.mark.parametrize("images, filters, n, beta", SHAPES)
+@pytest.mark.parametrize("form", [torch.contiguous_format, torch.channels_last])
+@needs_card
+def test_the_loss_of_bfloat16_is_rounded_once(images, filters, n, beta, form) -> None:
+    """However it is multiplied: a gradient is off by half a unit of its last place."""
+    x = some_maps(images, filters, n).bfloat16()
+    options = {"sharpness": 2.0, "scale": x.float().amax((0, 2, 3)).clamp_min(0.1), "beta": beta}
+    wanted, wanted_gradient = value_and_gradient(icnn.filter_loss, x.double(), **options)
+    options["scale"] = options["scale"].to(CARD)
+    near = x.to(CARD).to(memory_format=form)
+    value, gradient = value_and_gradient(icnn.filter_loss, near, **options)
+    assert abs(value.cpu() - wanted) <= 1e-6
+    assert gradient.is_contiguous(memory_format=form)
+    allowed = wanted_gradient.abs() / 2**8 + 5e-5 * wanted_gradient.abs().max() + 1e-16
+    assert ((gradient.cpu().double() - wanted_gradient).abs() <= allowed).all()
 
 
 @needs_card
