@@ -6,7 +6,7 @@ Taught in lesson 5.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -182,7 +182,7 @@ def ramp(progress: float) -> float:
 @torch.no_grad()
 @checked()
 def predict(
-    model: Callable[[Tensor], Tensor], images: Tensor, *, batch_size: int = BATCH
+    model: Callable[[Tensor], Tensor], images: Tensor | Dataset, *, batch_size: int = BATCH
 ) -> Tensor:
     """What a module gives for many images, in eval mode and in batches: (N, …).
 
@@ -191,7 +191,8 @@ def predict(
 
     Args:
         model: a module that takes a batch of images, or a method of one.
-        images: (N, …), of the model's floating dtype.
+        images: (N, …), of the model's floating dtype; or a data set, of which memory then holds
+            one batch at a time.
         batch_size: images at a time.
 
     Returns:
@@ -199,22 +200,29 @@ def predict(
     """
     owner = getattr(model, "__self__", model)
     MODULE(owner, "model", {})
+    with evaluating(owner):
+        return torch.cat([_give(model, owner, x) for x in _batches(images, batch_size)])
+
+
+def _batches(images: Tensor | Dataset, size: int) -> Iterable[Tensor]:
+    if isinstance(images, (Labelled, Dataset)):
+        indices = torch.arange(len(images), device="cpu").split(size)
+        return (_read(images, index, "images")[0] for index in indices)
     check_kind(images, "images", "floating")
+    return images.split(size)
+
+
+def _give(model: Callable[[Tensor], Tensor], owner: nn.Module, images: Tensor) -> Tensor:
     dtype = next((p.dtype for p in owner.parameters()), images.dtype)
     if images.dtype != dtype:
         raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
-    device = _device(owner)
     try:
-        with evaluating(owner):
-            parts = [
-                model(batch.to(device)).to(images.device) for batch in images.split(batch_size)
-            ]
+        return model(images.to(_device(owner))).to(images.device)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError) as error:
         shape = tuple(images.shape)
         raise ValueError(f"images of shape {shape} do not fit the model: {error}") from error
-    return torch.cat(parts)
 
 
 @checked(model=MODULE, dataset=DATASET)

@@ -15,7 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from icnn._check_args import checked
-from icnn.data.crops import CROP, MIN_AREA, Box, crop, missing, open_image, stacked, there
+from icnn.data.crops import CROP, MIN_AREA, Box, crop, missing, on_disk, open_image, stacked, there
 from icnn.data.download import fetch
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
@@ -88,7 +88,7 @@ class AnimalParts(PartDataset):
             raise ValueError("categories must not be empty without negatives")
         if download:
             _download(root, ids, negatives)
-        groups = {ANIMALS[wnid]: _category(root, wnid, size) for wnid in ids}
+        groups = {ANIMALS[wnid]: on_disk(_category(root, wnid, size)) for wnid in ids}
         if negatives:
             groups[OTHER] = _negatives(root, size)
         objects, labels = chosen(groups, split, train_share)

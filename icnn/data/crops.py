@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,12 +79,36 @@ def _resized(image: Image.Image, box: Box, size: int, how: Image.Resampling) -> 
     return np.asarray(image.resize((size, size), how, box=corners))
 
 
-def stacked(objects: Sequence[tuple[np.ndarray, ...]]) -> dict[str, Tensor]:
+def stacked(objects: Iterable[tuple[np.ndarray, ...]]) -> dict[str, Tensor]:
     """Tensors of a `PartDataset` from crop, landmarks and perhaps part numbers of each object."""
-    images, landmarks, *ids = (torch.from_numpy(np.stack(c)) for c in zip(*objects, strict=True))
+    crops, others = _mapped(objects)
+    landmarks, *ids = (torch.from_numpy(np.stack(c)) for c in zip(*others, strict=True))
+    images = torch.from_numpy(crops)
     nothing = torch.zeros(1, 1, 1, dtype=torch.uint8)  # takes no room
     part_ids = ids[0] if ids else nothing.expand(len(images), *images.shape[2:])
     return {"images": images, "landmarks": landmarks.float(), "part_ids": part_ids}
+
+
+def on_disk(objects: Iterable[tuple[np.ndarray, ...]]) -> list[tuple[np.ndarray, ...]]:
+    """Objects whose crops need no memory while they wait to be `stacked`."""
+    crops, others = _mapped(objects)
+    return [(one, *other) for one, other in zip(crops, others, strict=True)]
+
+
+def _mapped(objects: Iterable[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, list]:
+    """The crops (N, 3, size, size) in a nameless temporary file, mapped; and what else there is.
+
+    What is mapped is in memory while it is used, and as long as nothing else needs the room.
+    """
+    others = []
+    with tempfile.TemporaryFile() as file:
+        for image, *other in objects:
+            file.write(image.tobytes())
+            others.append(other)
+        if not others:
+            return np.empty(0, np.uint8), others
+        file.flush()
+        return np.asarray(np.memmap(file, np.uint8, "r+", 0, (len(others), *image.shape))), others
 
 
 def there(path: Path, name: str, how: str) -> Path:

@@ -5,7 +5,7 @@ Wah et al., Caltech technical report CNS-TR-2011-001. Used in lesson 9.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +68,16 @@ class CUB200(PartDataset):
         labels = _Table(folder / "image_class_labels.txt", _number)
         boxes = _Table(folder / "bounding_boxes.txt", _box)
         places = _Table(folder / "parts" / "part_locs.txt", _place, keys=2)
-        objects = []
-        for image in ids:
-            photo = open_image(folder / "images" / paths[image])
-            box = boxes[image].within(photo.height, photo.width)
-            points = np.array([places[image + part] for part in parts])
-            objects.append((crop(photo, box, size), box.to_crop(points, size)))
+
+        def objects() -> Iterator[tuple[np.ndarray, ...]]:
+            for image in ids:
+                photo = open_image(folder / "images" / paths[image])
+                box = boxes[image].within(photo.height, photo.width)
+                points = np.array([places[image + part] for part in parts])
+                yield crop(photo, box, size), box.to_crop(points, size)
+
         super().__init__(
-            **stacked(objects),
+            **stacked(objects()),
             labels=torch.tensor([labels[image] - 1 for image in ids]),
             categories=tuple(names.values()),
             parts=tuple(parts.values()),

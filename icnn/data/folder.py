@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from icnn._check_args import checked
-from icnn.data.crops import CROP, Box, crop, stacked
+from icnn.data.crops import CROP, Box, crop, on_disk, stacked
 from icnn.data.record import PartDataset
 from icnn.data.split import SPLIT, chosen
 
@@ -62,7 +62,10 @@ class PhotoFolder(PartDataset):
             raise FileNotFoundError(f"root must be a folder, {root} is none")
         skipped: dict[str, str] = {}
         table = _Landmarks(landmarks)
-        groups = {folder.name: _squares(folder, size, skipped, table) for folder in _folders(root)}
+        groups = {
+            folder.name: on_disk(_squares(folder, size, skipped, table))
+            for folder in _folders(root)
+        }
         for name in [name for name, squares in groups.items() if not squares]:
             skipped[name] = "no photograph in this folder"
             del groups[name]
@@ -74,7 +77,7 @@ class PhotoFolder(PartDataset):
         turn = np.concatenate([(np.arange(n) + 0.5) / n for n in labels.bincount().tolist()])
         order = np.argsort(turn, kind="stable")
         super().__init__(
-            **stacked([objects[i] for i in order]),
+            **stacked(objects[i] for i in order),
             labels=labels[order],
             categories=tuple(groups),
             parts=tuple(table.parts),
@@ -125,9 +128,9 @@ def _hidden(name: str) -> bool:
 
 def _squares(
     folder: Path, size: int, skipped: dict[str, str], table: _Landmarks
-) -> list[tuple[np.ndarray, ...]]:
+) -> Iterator[tuple[np.ndarray, ...]]:
     """Every photograph of a category once, (3, size, size), by name; and its landmarks."""
-    squares, seen = [], {}
+    seen = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.is_dir() or any(map(_hidden, inside.parts)):
@@ -139,13 +142,12 @@ def _squares(
                 skipped[name] = f"the same file as {seen[content]}"
                 continue
             pixels, box = _square(path, size)
-            squares.append((pixels, table.take(name, box, size)))
             seen[content] = name
+            yield pixels, table.take(name, box, size)
         except UnidentifiedImageError:
             skipped[name] = "no image that Pillow knows"
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             skipped[name] = f"cannot be read: {error}"
-    return squares
 
 
 def _square(path: Path, size: int) -> tuple[np.ndarray, Box]:

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from icnn._check_args import checked
-from icnn.data.crops import CROP, MIN_AREA, Box, crop, crop_ids, open_image, stacked, there
+from icnn.data.crops import CROP, MIN_AREA, Box, crop, crop_ids, on_disk, open_image, stacked, there
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
 from icnn.data.split import SPLIT, asked_for, chosen
@@ -72,7 +72,7 @@ class VOCParts(PartDataset):
         transform: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         root, names = Path(root), asked_for(categories or ANIMALS, ANIMALS)
-        groups = {name: _objects(root, name, size) for name in names}
+        groups = {name: on_disk(_objects(root, name, size)) for name in names}
         objects, labels = chosen(groups, split, train_share)
         super().__init__(
             **stacked(objects),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,16 @@ def test_a_huge_image_is_skipped_with_its_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     with pytest.warns(UserWarning, match=r"cup/b\.png \(cannot be read: .*exceeds limit"):
         assert len(PhotoFolder(tmp_path, size=4)) == 1
+
+
+def test_memory_holds_no_more_for_more_photographs(tmp_path):
+    for i in range(60):
+        picture(tmp_path / f"{i % 2}/{i}.png", 10, 10 + i)
+    tracemalloc.start()
+    photos = PhotoFolder(tmp_path, size=128)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert photos.images.numel() > 2_900_000 and peak < 600_000
 
 
 def test_a_split_without_a_photograph_is_named(tmp_path):

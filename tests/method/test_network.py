@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import fields
 
 import pytest
 import torch
@@ -180,3 +181,22 @@ def test_accuracy_counts_hits_of_every_batch() -> None:
     labels = torch.tensor([0, 1, 1, 0]).repeat(100)
     scores = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [1.0, 0.0]]).repeat(100, 1)
     assert icnn.accuracy(torch.nn.Identity(), Scored(scores, labels)) == 0.75
+
+
+def test_predict_reads_a_data_set_in_batches() -> None:
+    model, read = icnn.small_cnn(seed=0), []
+
+    class Watched(icnn.data.PartDataset):
+        def floats(self, index=slice(None)):
+            read.append(len(index))
+            return super().floats(index)
+
+    creatures = icnn.data.creatures("test").subset(slice(0, 7))
+    watched = Watched(**{f.name: getattr(creatures, f.name) for f in fields(creatures)})
+    whole = icnn.predict(model, creatures.floats())
+    assert whole.allclose(icnn.predict(model, watched, batch_size=3), atol=1e-5)
+    assert read == [3, 3, 1]
+    pairs = TensorDataset(creatures.floats(), creatures.labels)
+    assert whole.allclose(icnn.predict(model, pairs, batch_size=3), atol=1e-5)
+    with pytest.raises(TypeError, match="images must have the model"):
+        icnn.predict(icnn.small_cnn(seed=0).double(), creatures)
