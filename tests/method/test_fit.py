@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import DataLoader, Subset, TensorDataset
 
 import icnn
 
@@ -111,6 +111,44 @@ def test_a_plain_loop_gives_the_same_numbers() -> None:
             loss = cross_entropy(model.train()(images), labels)
             (loss + share * icnn.filter_losses(model, labels)).backward()
             optimizer.step(), schedule.step(), optimizer.zero_grad()
+
+    assert state(model) == state(other)
+
+
+def test_lightning_gives_the_same_numbers() -> None:
+    lightning = pytest.importorskip("lightning.pytorch", reason="Lightning is not installed")
+    model, other = network(memory=0), network(memory=0)
+    icnn.fit(other, PAIRS, PAIRS, epochs=4, batch_size=5, seed=1, progress=False)
+
+    class Training(lightning.LightningModule):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def training_step(self, batch, _) -> torch.Tensor:
+            images, labels = batch
+            share = icnn.train.ramp(self.global_step / self.trainer.estimated_stepping_batches)
+            loss = cross_entropy(self.model(images), labels)
+            return loss + share * icnn.filter_losses(self.model, labels)
+
+        def configure_optimizers(self):
+            optimizer = torch.optim.AdamW(self.parameters(), weight_decay=1e-3)
+            steps = self.trainer.estimated_stepping_batches
+            schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
+            return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+    class Shuffled(list):  # the pictures in the order that fit takes them
+        order = torch.Generator().manual_seed(1)
+
+        def __iter__(self):
+            return iter(torch.randperm(len(self), generator=self.order).tolist())
+
+    options = {"sampler": Shuffled(PAIRS), "generator": torch.Generator()}
+    loader = DataLoader(PAIRS, batch_size=5, **options)
+    torch.manual_seed(1)  # for dropout
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    trainer = lightning.Trainer(max_epochs=4, accelerator="cpu", **dict.fromkeys(off, False))
+    trainer.fit(Training(), loader)
 
     assert state(model) == state(other)
 
