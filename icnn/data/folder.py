@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,7 +40,9 @@ class PhotoFolder(PartDataset):
         transform: see `PartDataset`.
         landmarks: a CSV file with a line for each point, under the header picture,part,row,column:
             the file's path inside `root` with forward slashes, a name, and pixels of the upright
-            photograph. What lies outside the square is absent, as is what has no line.
+            photograph. Or a .json file of COCO keypoints, whose `file_name` is that path; of
+            several objects in a picture the largest counts. What lies outside the square is absent,
+            as is what has no line.
 
     Raises:
         FileNotFoundError: there is no such folder, or no photograph in it, or no such table.
@@ -94,14 +97,10 @@ class _Landmarks:
         self._places: dict[str, dict[str, tuple[float, float]]] = {}
         if path is None:
             return
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            for line, row in enumerate(csv.DictReader(file), 2):
-                try:
-                    point = float(row["row"]), float(row["column"])
-                    self._places.setdefault(row["picture"], {})[row["part"]] = point
-                    self.parts.setdefault(row["part"], len(self.parts))
-                except (KeyError, TypeError, ValueError) as error:
-                    raise ValueError(f"landmarks: {path}, line {line}: {error!r}") from error
+        read = _coco if Path(path).suffix.lower() == ".json" else _table
+        for picture, part, place in read(Path(path)):
+            self._places.setdefault(picture, {})[part] = place
+            self.parts.setdefault(part, len(self.parts))
 
     def take(self, name: str, box: Box, size: int) -> np.ndarray:
         """The points of a photograph in pixels of its square (K, 2), NaN where there is none."""
@@ -116,6 +115,40 @@ class _Landmarks:
         """Every photograph of the table has been there."""
         if missing := [name for name in self._places if name not in skipped]:
             raise ValueError(f"landmarks: {self._path} names {missing[0]}, which is no photograph")
+
+
+def _table(path: Path) -> Iterator[tuple[str, str, tuple[float, float]]]:
+    """Picture, part, and (row, column) of each line of a CSV file."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for line, row in enumerate(csv.DictReader(file), 2):
+            try:
+                yield row["picture"], row["part"], (float(row["row"]), float(row["column"]))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"landmarks: {path}, line {line}: {error!r}") from error
+
+
+def _coco(path: Path) -> list[tuple[str, str, tuple[float, float]]]:
+    """The same of COCO's keypoints, of the largest object in each picture; NaN if not labelled."""
+    content = path.read_bytes()
+    try:
+        content = json.loads(content)
+        pictures = {image["id"]: image["file_name"] for image in content["images"]}
+        parts = {c["id"]: c["keypoints"] for c in content["categories"] if "keypoints" in c}
+        labelled = [a for a in content["annotations"] if any(a.get("keypoints", ())[2::3])]
+        if not labelled:
+            raise ValueError("none is labelled")
+        by_size = sorted(labelled, key=lambda a: a.get("area", 0))
+        return [
+            (picture, str(part), (float(y), float(x)) if seen else (np.nan, np.nan))
+            for picture, thing in {pictures[a["image_id"]]: a for a in by_size}.items()
+            for part, x, y, seen in zip(
+                parts[thing["category_id"]],
+                *(thing["keypoints"][i::3] for i in range(3)),
+                strict=True,
+            )
+        ]
+    except Exception as error:
+        raise ValueError(f"landmarks: {path} must hold COCO keypoints: {error!r}") from error
 
 
 def _folders(root: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from pathlib import Path
 
@@ -178,7 +179,76 @@ def test_a_wrong_line_of_the_table_is_named(tmp_path, line, what):
         points_of(tmp_path, line)
 
 
-def test_no_such_table(tmp_path):
+@pytest.mark.parametrize("name", ["points.csv", "points.json"])
+def test_no_such_table(tmp_path, name):
     picture(tmp_path / "mug" / "a.png")
     with pytest.raises(FileNotFoundError):
-        PhotoFolder(tmp_path, landmarks=tmp_path / "points.csv")
+        PhotoFolder(tmp_path, landmarks=tmp_path / name)
+
+
+def coco(**changes):
+    """Three pictures: one with two mugs, one with a cup, one with nothing that is labelled."""
+    things = [
+        (1, 7, [15, 10, 2, 30, 0, 1], 50.0),
+        (1, 7, [11, 11, 2, 12, 12, 2], 20.0),
+        (2, 8, [4, 12, 2], 9.0),
+        (3, 7, [0, 0, 0, 0, 0, 0], 99.0),
+    ]
+    names = ("image_id", "category_id", "keypoints", "area")
+    return {
+        "images": [{"id": i, "file_name": f"mug/{n}.png"} for i, n in enumerate("abc", 1)],
+        "categories": [
+            {"id": 7, "name": "mug", "keypoints": ["handle", "rim"]},
+            {"id": 8, "name": "cup", "keypoints": ["rim"]},
+            {"id": 9, "name": "a box alone"},
+        ],
+        "annotations": [
+            {"image_id": 3, "category_id": 9, "bbox": [0, 0, 1, 1]},
+            *(dict(zip(names, thing, strict=True)) for thing in things),
+        ],
+        **changes,
+    }
+
+
+def with_coco(tmp_path, content):
+    for size, name in enumerate("abc"):
+        picture(tmp_path / "mug" / f"{name}.png", 40, 20 + size)
+    (tmp_path / "points.json").write_bytes(content)
+    return PhotoFolder(tmp_path, size=20, landmarks=tmp_path / "points.json")
+
+
+def test_landmarks_come_from_keypoints_of_coco(tmp_path):
+    mugs = with_coco(tmp_path, json.dumps(coco()).encode())
+    nan = float("nan")
+    wanted = [[[10, 5], [0, 20]], [[nan, nan], [nan, nan]], [[nan, nan], [nan, nan]]]
+    assert mugs.parts == ("rim", "handle")  # smallest object first
+    torch.testing.assert_close(mugs.landmarks[:, [1, 0]], torch.tensor(wanted), equal_nan=True)
+
+
+THING = coco()["annotations"][1]
+NAMED_PART = {"id": 7, "keypoints": ["handle"]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"[]", b"null", b"\xff\xfe", b"{", b"[" * 100_000, b'{"images": 3}',
+        {"images": [{"id": 1}]}, {"images": []}, {"categories": []}, {"categories": [NAMED_PART]},
+        {"annotations": [THING | {"keypoints": 3}]}, {"annotations": [THING | {"keypoints": [1]}]},
+        {"annotations": [THING | {"keypoints": [1, 2, 2]}]}, {"annotations": [THING, None]},
+        {"annotations": [THING | {"keypoints": ["a", 2, 2] * 2}]},
+        {"annotations": [THING | {"image_id": 44}]},
+        {"annotations": [THING | {"area": "big"}, THING]},
+    ],
+)  # fmt: skip
+def test_a_bad_file_of_keypoints_is_named(tmp_path, content):
+    if isinstance(content, dict):
+        content = json.dumps(coco(**content)).encode()
+    with pytest.raises(ValueError, match=r"landmarks: .*points\.json must hold COCO keypoints: "):
+        with_coco(tmp_path, content)
+
+
+def test_a_picture_of_the_keypoints_that_is_not_there_is_named(tmp_path):
+    images = [{"id": i, "file_name": f"mug/{n}.png"} for i, n in enumerate("xbc", 1)]
+    with pytest.raises(ValueError, match=r"names mug/x\.png, which is no photograph"):
+        with_coco(tmp_path, json.dumps(coco(images=images)).encode())
