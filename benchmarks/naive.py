@@ -3,8 +3,6 @@
 The opponent of the benchmark, not part of the package.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

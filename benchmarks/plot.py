@@ -1,7 +1,5 @@
 """Draw docs/speed.png for the README from benchmarks/results.csv."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

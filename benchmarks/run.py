@@ -5,8 +5,6 @@ that a noisy neighbour disturbs all alike; on a shared machine trust ratios, not
 there is a CUDA device it gets rows of its own; elsewhere those that the table has are kept.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 import platform

@@ -5,8 +5,6 @@ Grading can be interrupted and run again: what is done is not done again, unless
 has changed; points that were given by hand stay.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import csv

@@ -6,8 +6,6 @@ text that the right answer gives there is put before it. The clearing is that of
 not needed here.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import re

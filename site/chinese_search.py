@@ -1,7 +1,5 @@
 """Search that finds Chinese words too: every two neighbouring signs count as a word."""
 
-from __future__ import annotations
-
 import re
 
 from sphinx.search.en import SearchEnglish

@@ -1,7 +1,5 @@
 """Formulas as MathML, which browsers set by themselves: no script, no network."""
 
-from __future__ import annotations
-
 import re
 from xml.etree import ElementTree
 

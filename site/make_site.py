@@ -4,8 +4,6 @@ Lessons with their outputs, exercises without solutions, the reference, the glos
 the measured run times, as pages that need no server and no network. Nothing is run.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import shutil

@@ -1,7 +1,5 @@
 """A page for each module, from its docstrings, with formulas and links to lessons."""
 
-from __future__ import annotations
-
 import pkgutil
 import re
 import textwrap

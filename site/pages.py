@@ -1,7 +1,5 @@
 """What the site does with notebooks and pages beyond Sphinx: pictures, cards, Chinese words."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

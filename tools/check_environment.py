@@ -4,8 +4,6 @@ Run through `make lab`, or by hand: `python tools/check_environment.py`. Every l
 or in what is wrong and what mends it.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, version

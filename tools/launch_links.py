@@ -7,8 +7,6 @@ Each lesson gets one line below its title, and one cell that installs the packag
 nothing elsewhere. Running it again replaces both.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 

@@ -1,7 +1,5 @@
 """The registry of lessons, `notebooks/lessons.toml`; run it to renew the README's table."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Run through `make checkpoints`. Writes data/checkpoints: weights, histories, checksums.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 from dataclasses import asdict

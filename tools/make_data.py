@@ -1,7 +1,5 @@
 """Draw the shipped data set again: `make data`. The same files on every machine."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 

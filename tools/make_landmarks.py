@@ -4,8 +4,6 @@ Only coordinates, no picture: `python tools/make_landmarks.py FOLDER`, with the 
 `detanimalpart` and `interpretableCNN`. Lesson 9 computes the constant controls from them.
 """
 
-from __future__ import annotations
-
 import sys
 
 from icnn._files import DATA, write_checksums

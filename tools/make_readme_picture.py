@@ -1,7 +1,5 @@
 """Draw docs/filters.png, the picture of the README, from the shipped networks."""
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 from lessons import ROOT
 

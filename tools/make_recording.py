@@ -5,8 +5,6 @@ networks are trained anew, with seed 0 and the recipe of the shipped ones; about
 one core.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 from copy import deepcopy

@@ -5,8 +5,6 @@ interrupted command goes on where it was. The networks of `CONFIGURATIONS` are t
 else is measured on the shipped networks of lesson 5.
 """
 
-from __future__ import annotations
-
 import platform
 import re
 import sys

@@ -3,8 +3,6 @@
 It shows photographs of the data set, so it stays with whoever has them.
 """
 
-from __future__ import annotations
-
 import csv
 import html
 import itertools

@@ -6,8 +6,6 @@ a number has left is widened in the lesson, just enough: read each before you be
 text around it makes a claim. Then `make lessons` saves the new outputs.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import json

@@ -5,8 +5,6 @@ same bytes as long as the outputs are the same: times, random cell names and wha
 machine are left out. Networking is off, as in the tests.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -7,8 +7,6 @@ intervals.csv (how sure the differences are), the peaks and the trained heads of
 report.html with pictures.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import os

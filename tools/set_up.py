@@ -6,8 +6,6 @@ An environment that is half made (an interrupted install, deleted files, another
 folder that moved) is recognised by what is in it and mended.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import re

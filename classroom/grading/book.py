@@ -4,8 +4,6 @@ In the course folder (grading/): source/ and release/ as nbgrader wants them, su
 files as they were handed in, autograded/ with what was run, feedback/ with the pages, gradebook.db.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

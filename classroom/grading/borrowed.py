@@ -5,8 +5,6 @@ notices it as well, however the function was reached. `copied` compares code, bu
 functions can be alike by chance, so this is a suspicion for the teacher and costs no points.
 """
 
-from __future__ import annotations
-
 import ast
 import copy
 from functools import cache

@@ -5,8 +5,6 @@ A student is a folder or a file: `student/set/notebook.ipynb` (nbgrader), `stude
 Blackboard and Brightspace add to names. Names may have spaces and any letters.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import unicodedata

@@ -6,8 +6,6 @@ new kernel runs the cells before it again. In both cases the cells behind it are
 next test: only the tests give points, so each of them is tried.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re

@@ -3,8 +3,6 @@
 `python kernel.py SETTINGS COMMAND…`; SETTINGS is JSON, see sandbox.py. Standard library only.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -4,8 +4,6 @@ Tests, set-up and pictures come from the source. Answers are found by nbgrader's
 the function that they define. Cells that a student added stay where they were.
 """
 
-from __future__ import annotations
-
 import ast
 import builtins
 import hashlib
@@ -50,7 +48,7 @@ class Cell:
     marks: tuple[str, ...] = ()  # nbgrader's grade_id
     ids: tuple[str, ...] = ()  # those of Jupyter and Colab
     attachments: dict = field(default_factory=dict)
-    slot: Slot | None = None  # where it was handed out
+    slot: "Slot | None" = None  # where it was handed out
 
 
 @dataclass

@@ -5,8 +5,6 @@ and the answers as they were when their cells had run. While it runs, torch has 
 and in the student's functions too a built-in function or a module of ours means itself.
 """
 
-from __future__ import annotations
-
 import builtins
 import hashlib
 import json

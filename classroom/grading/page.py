@@ -5,8 +5,6 @@ shown if they are in the notebook. What is left can run nothing and asks no othe
 anything, and the page's own policy (in page.html.j2) forbids both once more.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from functools import cache

@@ -4,8 +4,6 @@ Linux can give a process its own network, processes and mounts without root ("na
 that is not allowed, weaker levels are left; `find` takes the strongest that works and says which.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """What the code of a cell says of names; a cell that is not Python says nothing."""
 
-from __future__ import annotations
-
 import ast
 import re
 import symtable
