@@ -14,7 +14,8 @@ import functools
 import inspect
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -216,6 +217,17 @@ def checked(**constraints: Callable[[object, str, dict], None]) -> Callable:
         return documented
 
     return decorate
+
+
+@contextmanager
+def blaming(text: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds as a ValueError that begins with `text`; a full memory stays one."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except kinds as error:
+        raise ValueError(f"{text}: {error}") from error
 
 
 def check_dense(x: object, name: str) -> None:

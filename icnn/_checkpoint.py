@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from icnn._check_args import blaming
 from icnn._device import generators
 from icnn._files import replacing
 from icnn.layer import InterpretableLayer
@@ -40,13 +41,9 @@ class Checkpoint:
             return
         if not Path(self.path).exists():
             return self.save()
-        try:
+        with blaming(f"checkpoint must be a file that fit wrote, {self.path} is none", Exception):
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             written = state["settings"]
-        except Exception as error:
-            raise ValueError(
-                f"checkpoint must be a file that fit wrote, {self.path} is none: {error}"
-            ) from error
         other = [name for name, value in self.settings.items() if written.get(name) != str(value)]
         if other:
             raise ValueError(

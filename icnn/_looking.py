@@ -30,10 +30,6 @@ _OVER = {"mean", "sum", "amax", "amin", "var", "var_mean", "std", "linalg_vector
 _PADS = {"constant_pad_nd", "reflection_pad2d", "replication_pad2d"}
 
 
-class NotKnown(Exception):
-    """An operation that moves units in a way that is not known here."""
-
-
 class Span(NamedTuple):
     """Along one axis: unit i sees the pixels from start + stride·i to stop + stride·i."""
 

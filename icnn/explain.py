@@ -34,8 +34,7 @@ def contributions(model: InterpretableCNN, images: Tensor) -> Contributions:
     """What each filter adds to each category's score; with the bias they add up to the score.
 
     Args:
-        model: of `icnn.small_cnn` or `icnn.make_interpretable`, whose classifier is linear on the
-            means of the maps.
+        model: an `InterpretableCNN` whose classifier is linear on the means of the maps.
         images: (N, 3, H, W) in [0, 1].
 
     Returns:
@@ -97,7 +96,7 @@ def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
     Args:
         contribution: (..., C), of filters.
         part: (C,) int64 from −1 to n_parts − 1, as `filter_parts` gives it.
-        n_parts: how many parts there are.
+        n_parts: how many there are.
 
     Returns:
         (..., n_parts + 1); the last is that of the filters without a name, so nothing is lost.
@@ -133,17 +132,15 @@ def deletion(
         images, fill: (N, 3, H, W) in [0, 1]; where a square is taken away, `fill` is seen.
         categories: (N,) integer, whose probability is followed.
         importance: (N, n, n), of n × n equal squares of the picture; n divides H and W.
-        steps: into how many equal shares of the squares the deletion is divided.
+        steps: in how many equal shares the squares are taken away.
 
     Returns:
         (N, steps + 1) probabilities, from the whole picture to the fill alone.
     """
     n = importance.shape[-1]
     if images.shape[2] % n or images.shape[3] % n:
-        raise ValueError(
-            "importance must be (N, n, n) with n a divisor of the picture's sides, "
-            f"got {tuple(importance.shape)}"
-        )
+        wanted = "(N, n, n) with n a divisor of the picture's sides"
+        raise ValueError(f"importance must be {wanted}, got {tuple(importance.shape)}")
     order = importance.flatten(1).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(1).view(-1, 1, n, n)
     size = [side // n for side in images.shape[2:]]

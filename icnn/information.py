@@ -33,10 +33,7 @@ class EntropyTerms(NamedTuple):
     spatial: Tensor
 
 
-@checked(
-    x=Array("N C n n"),
-    templates=Array("n²+1 n n", like="x"),
-)
+@checked(x=Array("N C n n"), templates=Array("n²+1 n n", like="x"))
 def fitness(x: Tensor, templates: Tensor) -> Tensor:
     """How well each map fits each template: tr(x·T) = Σ_ij x_ij t_ij.
 
@@ -94,8 +91,7 @@ def entropy_terms(fitness: Tensor, prior: Tensor) -> EntropyTerms:
     sign). Taught in lesson 2.
 
     Args:
-        fitness: (N, C, n²+1), images first, the negative template last.
-        prior: (n²+1,), positive, sums to 1, of the same dtype.
+        fitness, prior: as for `mutual_information`; the negative template last.
 
     Returns:
         EntropyTerms: three (C,) tensors in nats.

@@ -26,9 +26,9 @@ LABELS = Array("N", "integer", below="n_categories")
 class InterpretableLayer(nn.Module):
     """Put it behind the ReLU of a high conv layer to make each filter a detector of one part.
 
-    Forward: every map is multiplied by the mask around its own peak. In training it also keeps the
-    maps, from which `filter_losses` then computes the filter loss (on the maps before the mask),
-    until the next forward in any mode. Paper, section 3. Taught in lesson 4.
+    Forward, (N, C, n, n) after ReLU, floating → the same: each map times the mask around its own
+    peak. In training it keeps the maps before the mask for `filter_losses`, until the next forward
+    in any mode. Paper, section 3. Taught in lesson 4.
 
     Running means, not learned: each filter's peak moves once in each forward in training mode, also
     without gradients (as in batch normalisation), its mean activation on each category once with
@@ -36,20 +36,17 @@ class InterpretableLayer(nn.Module):
     once. Half precision is summed up in float32.
 
     Args:
-        channels: number of filters C.
-        size: side n of the square maps, in units.
+        channels, size: number of filters C, and side n of the square maps, in units.
         beta: how fast templates and mask decay with distance from the peak; no unit.
         mask: whether the forward pass masks; False leaves the maps as they are.
         weight: of the filter loss (λ); 0 means the mask alone.
         sharpness: of the fitness (κ), see `filter_loss`.
         category_weight: of the category term, which needs labels; 0 means none.
         n_categories: how many there are at most, K: labels are below it.
-        memory: how many images of earlier batches take part in Z_T and p(x), without a gradient of
-            their own: for batches too small for a statistic, and for gradient accumulation, where
-            it is the images of the other batches of one step. The maps remembered are those of the
-            weights of their time. Paper, footnote 2, has a running Z_T.
-
-    Input and output: (N, C, n, n), after ReLU, floating.
+        memory: how many images of earlier batches, with the maps of their time, take part in Z_T
+            and p(x) without a gradient of their own: for batches too small for a statistic, and for
+            gradient accumulation, where it is the images of the other batches of one step. Paper,
+            footnote 2, has a running Z_T.
     """
 
     def __init__(
@@ -124,23 +121,22 @@ class InterpretableLayer(nn.Module):
     def losses(self, labels: Tensor | None = None) -> Tensor:
         """The layer's weighted losses, a scalar, from its last forward, which was in training mode.
 
-        After two forwards it is the second that counts. It has a gradient where the maps have one.
+        It has a gradient where the maps have one.
 
         Args:
             labels: (N,) integer categories of that batch's images, below K; needed by the category
                 term, and without them the target categories are not followed.
 
         Raises:
-            RuntimeError: the last forward was not in training mode, or it ran without gradients
-                while they are wanted now.
-            TypeError, ValueError: unfit labels, or none where they are needed. On a GPU their
-                values are checked there.
+            RuntimeError: the last forward was not in training mode, or ran without gradients while
+                they are wanted now.
+            TypeError, ValueError: unfit labels (on a GPU their values are checked there), or none
+                where they are needed.
         """
         x = self._maps
         if x is None:
-            raise RuntimeError(
-                "filter losses need a forward pass in training mode, and no other one since"
-            )
+            what = "a forward pass in training mode, and no other one since"
+            raise RuntimeError(f"filter losses need {what}")
         in_vain = torch.is_grad_enabled() and not self._differentiable
         if in_vain and (self.weight or self.category_weight):
             raise RuntimeError(
@@ -230,11 +226,12 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
     """Weighted sum of the filter losses of all interpretable layers in a model; add it to yours.
 
     Each layer contributes weight · `filter_loss` + category_weight · `category_loss`, computed from
-    its last forward. (Of the copies that `torch.nn.DataParallel` makes for a forward none is left:
-    use DistributedDataParallel.) Paper, section 3.1. Taught in lesson 4.
+    its last forward; a model without such layers gives 0. (Of the copies that
+    `torch.nn.DataParallel` makes for a forward none is left: use DistributedDataParallel.) Paper,
+    section 3.1. Taught in lesson 4.
 
     Args:
-        model: any module; a model without interpretable layers gives 0.
+        model: any module.
         labels: (N,) integer categories of that batch's images; needed where a layer has a
             category term.
 
@@ -242,8 +239,7 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
         A scalar with gradient.
 
     Raises:
-        RuntimeError: the last forward was not in training mode, or without gradients; see
-            `InterpretableLayer.losses`.
+        RuntimeError: the last forward was not in training mode, or without gradients.
         TypeError, ValueError: unfit labels, or none where the category term needs them.
     """
     layers = [m for m in model.modules() if isinstance(m, InterpretableLayer)]
@@ -258,8 +254,8 @@ def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) ->
 
     Args:
         activations: maps (N, C, n, n) before the mask, floating.
-        labels: (N,) integer categories from 0 to n_categories − 1.
-        n_categories: how many categories there are.
+        labels: (N,) integer categories, below n_categories.
+        n_categories: how many there are.
 
     Returns:
         (C,) int64; the lowest index at a tie. A category without images is never chosen.

@@ -85,10 +85,10 @@ def category_loss(
 
     An image of the filter's category should fit the template at the map's own peak, any other image
     the negative template. Both kinds count equally, however many there are. Here p(T|x) is
-    proportional to exp(fitness): all Z_T are taken as equal, so that a map is judged by itself and
-    not against the batch. (With the Z_T of the batch the term changed nothing that we could
-    measure.) No positive fitness is below the negative one, so an image of another category costs
-    at least log(n² + 1), which it does when its map is silent. Taught in lesson 3.
+    proportional to exp(fitness), all Z_T taken as equal: a map is judged by itself and not against
+    the batch, whose Z_T changed nothing that we could measure. No positive fitness is below the
+    negative one, so an image of another category costs at least log(n² + 1), when its map is
+    silent. Taught in lesson 3.
 
     Args:
         x: maps (N, C, n, n) after ReLU and before the mask, floating; values are not checked.

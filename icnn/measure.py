@@ -1,10 +1,9 @@
 """How well do filters detect parts? The paper's measures, their repair, and the control.
 
 Introduced in lesson 5, built step by step in lesson 7. Points are (row, col) in pixels; pixel i
-covers [i, i+1). A filter is judged on the images on which it fires most, its *top images*: as in
-the paper the 100 strongest, of however many there are. Who is better can hang on that number, so
-say it beside every result and try others; `top=len(points)` takes all. Among equal scores the
-earlier image comes first.
+covers [i, i+1). A filter is judged on its *top images*, on which it fires most: as in the paper the
+100 strongest. Who is better can hang on that number: say it beside every result and try others;
+`top=len(points)` takes all. Among equal scores the earlier image comes first.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import FUNCTION, Array, check_data, check_finite, checked
-from icnn.receptive_field import height_and_width, upscale
+from icnn.receptive_field import ImageSize, height_and_width, upscale
 
 PIXELS_AT_ONCE = 2**20  # of scaled-up maps; bounds the memory that `part_interpretability` needs
 
@@ -66,12 +65,9 @@ class Interval(NamedTuple):
 
 @checked(maps=MAPS)
 def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each map is strongest, and how strong.
+    """Where each map (N, C, n, n) is strongest, and how strong. Taught in lesson 1.
 
-    Taught in lesson 1. `icnn.unit_centres(features, image_size).pixels` turns units into pixels.
-
-    Args:
-        maps: (N, C, n, n), floating.
+    `icnn.unit_centres(features, image_size).pixels` turns units into pixels.
 
     Returns:
         positions (N, C, 2) in units, (row, col), dtype of `maps`; scores (N, C). The first peak,
@@ -84,26 +80,20 @@ def peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 @checked(**TRACKED)
 def location_instability(
-    points: Tensor,
-    scores: Tensor,
-    landmarks: Tensor,
-    image_size: int | tuple[int, int],
-    *,
-    top: int = 100,
+    points: Tensor, scores: Tensor, landmarks: Tensor, image_size: ImageSize, *, top: int = 100
 ) -> Tensor:
     """How much the distance from a filter's peak to a landmark varies; lower is called better.
 
-    The std over the top images of ‖landmark − point‖ / image diagonal, then the mean over
-    landmarks. Sample standard deviation, as in the authors' code. It can be beaten by a constant:
-    show `constant_control` beside it. Paper, section 5.2.2. Taught in lessons 5 and 7.
+    Sample std over the top images of ‖landmark − point‖ / image diagonal, as in the authors' code,
+    then the mean over landmarks. A constant can beat it: show `constant_control` beside it.
+    Paper, section 5.2.2. Taught in lessons 5 and 7.
 
     Args:
         points: (N, C, 2) pixels, where each filter peaks in each image.
         scores: (N, C), how strongly; ranks the images.
         landmarks: (N, K, 2) pixels, NaN where an image does not have the landmark.
         image_size: side, or (height, width), in pixels.
-        top: how many images, of those that have the landmark, count for each filter: the strongest
-            100; `len(points)` for all.
+        top: how many of the images that have the landmark count; `len(points)` for all.
 
     Returns:
         (C,) in image diagonals, dtype of `points`; NaN where no landmark is in two images.
@@ -123,19 +113,18 @@ def location_instability_by_category(
     points: Tensor,
     scores: Tensor,
     landmarks: Tensor,
-    image_size: int | tuple[int, int],
+    image_size: ImageSize,
     labels: Tensor,
     target_category: Tensor,
     *,
     top: int = 100,
 ) -> Tensor:
-    """Location instability in a network of several categories: each filter on its own category.
+    """`location_instability` of each filter on the images of its target category only.
 
-    As `location_instability`, but a filter is judged on the images of its target category only.
-    Paper, section 5.2.2, Table 6. Taught in lesson 7.
+    For networks of several categories. Paper, section 5.2.2, Table 6. Taught in lesson 7.
 
     Args:
-        points, scores, landmarks, image_size, top: as for `location_instability`.
+        points, scores, landmarks, image_size, top: as there.
         labels: (N,) integer category of each image.
         target_category: (C,) integer category of each filter, as `icnn.assign_categories` gives it.
 
@@ -157,15 +146,13 @@ def part_tracking(points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int
 
     1 − Var(point − landmark) / Var(landmark), on the top images that have the landmark; sample
     variances, rows and columns added up. 1 for a perfect detector of the part (at any fixed
-    offset), 0 for a filter that always points at one place, negative for peaks that have nothing to
-    do with it. Ours. Taught in lessons 5 and 7.
+    offset), 0 for a constant place, negative for unrelated peaks. Ours. Taught in lessons 5 and 7.
 
     Args:
         points, scores, landmarks, top: as for `location_instability`.
 
     Returns:
-        (C, K), dtype of `points`; NaN with fewer than two images, or where the landmark never
-        moves.
+        (C, K), dtype of `points`; NaN with fewer than two images or a landmark that never moves.
     """
     columns = []
     for point, landmark in _on_top_images(points, scores, landmarks, top):
@@ -181,15 +168,14 @@ def best_part_tracking(
 ) -> PartTracking:
     """The part that each filter tracks best, and how well it does so on other images.
 
-    The part is chosen on the images with an even index and measured on those with an odd one: the
-    maximum over parts on the same images would flatter. Clipped at −1, so that one wild filter does
-    not decide a mean. The order of the images must not alternate between two kinds. Ours. Taught in
-    lessons 5 and 7.
+    The part is chosen on the images with an even index and measured on those with an odd one, as
+    the maximum over parts on the same images would flatter; so their order must not alternate
+    between two kinds. Clipped at −1, so that one wild filter does not decide a mean. Ours. Taught
+    in lessons 5 and 7.
 
     Args:
         points, scores, landmarks: as for `location_instability`.
-        top: how many images count for each filter, half of them on each side; `len(points)` for
-            all.
+        top: how many images count, half of them on each side; `len(points)` for all.
 
     Returns:
         PartTracking: part (C,) int64, among those that can be measured on both sides, and tracking
@@ -214,18 +200,16 @@ def best_part_tracking(
 
 @checked(landmarks=LANDMARKS)
 def constant_control(
-    landmarks: Tensor, image_size: int | tuple[int, int], *, top: int = 100, grid: int = 16
+    landmarks: Tensor, image_size: ImageSize, *, top: int = 100, grid: int = 16
 ) -> Control:
     """What a filter that always fires at one place scores in location instability.
 
-    Its scores are all equal, so that its top images are simply the first ones that have the
-    landmark: shuffled images, please. Belongs beside every table of location instabilities; in part
-    tracking any constant scores 0. Ours. Taught in lessons 5 and 7.
+    Its scores are equal, so its top images are the first that have the landmark: shuffle them.
+    Belongs beside every table of location instabilities; in part tracking any constant scores 0.
+    Ours. Taught in lessons 5 and 7.
 
     Args:
-        landmarks: (N, K, 2) pixels, NaN where absent.
-        image_size: side, or (height, width), in pixels.
-        top: how many images count for each landmark.
+        landmarks, image_size, top: as for `location_instability`.
         grid: the best place is searched on the centres of this many rows and columns of units.
 
     Returns:
@@ -248,9 +232,7 @@ def peak_spread(points: Tensor, scores: Tensor, *, top: int = 100) -> Tensor:
     earned by a peak that moves. Taught in lesson 7.
 
     Args:
-        points: (N, C, 2) pixels.
-        scores: (N, C), ranks the images.
-        top: how many images count for each filter.
+        points, scores, top: as for `location_instability`.
 
     Returns:
         (C,) in pixels, dtype of `points`; NaN with fewer than two images.
@@ -266,10 +248,10 @@ def part_interpretability(
 ) -> Tensor:
     """The share of images in which a filter's strongest units cover its best part.
 
-    A filter's threshold is a quantile of its activations over all images and units. Its maps are
-    scaled up to the image, and what is strictly above the threshold is compared with the part's
-    mask. Paper, section 5.2.1 and Table 1. Taught in lesson 7, with the control that belongs beside
-    it: a constant spot can score as high as a network.
+    A filter's threshold is a quantile of its activations over all images and units. What is
+    strictly above it in the maps, scaled up to the image, is compared with the part's mask. Paper,
+    section 5.2.1 and Table 1. Taught in lesson 7, with the control that belongs beside it: a
+    constant spot can score as high as a network.
 
     Args:
         maps: masked maps (N, C, n, n), floating.
@@ -299,12 +281,11 @@ def part_interpretability(
 
 @checked(maps=Array("N C n n", values=_not_negative), labels=LABELS)
 def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
-    """The share of a filter's mean activation that falls on its own category.
+    """The share of a filter's mean activation on its own category, which activates it most.
 
-    Its own category is the one that activates it most. 1/K for a filter that does not care among K
-    categories, 1 for one that fires on a single category. By the mean peak in place of the mean
-    activation, which can give another order: `maps.amax((2, 3), keepdim=True)`. Ours. Taught in
-    lesson 5.
+    1/K for a filter that does not care among K categories, 1 for one that fires on one only. By the
+    mean peak in place of the mean activation, which can give another order:
+    `maps.amax((2, 3), keepdim=True)`. Ours. Taught in lesson 5.
 
     Args:
         maps: unmasked maps (N, C, n, n) after ReLU.
@@ -318,29 +299,21 @@ def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
     return (means.amax(1) / means.sum(1)).to(maps.dtype)
 
 
+@checked(maps=MAPS)
 def dead_filters(maps: Tensor) -> Tensor:
-    """Which filters are never above 0, on no image and at no unit: (C,) bool.
+    """Which filters are never above 0, on no image and at no unit: maps (N, C, n, n) → (C,) bool.
 
     A dead filter "peaks" in the first unit of every map, so it scores like a constant: leave it out
     of means, and say how many there were. Used from lesson 5 on.
-
-    Args:
-        maps: (N, C, n, n), floating.
-
-    Raises:
-        TypeError, ValueError: as `peaks`.
     """
-    return (peaks(maps)[1] <= 0).all(0)
+    return (maps <= 0).all((0, 2, 3))
 
 
 def live_filters(maps: Tensor) -> Tensor:
-    """Which filters are above 0 on some image, at some unit: (C,) bool. Used from lesson 5 on.
-
-    Args:
-        maps: (N, C, n, n), floating.
+    """Which filters are above 0 somewhere, the others than `dead_filters`. Used from lesson 5 on.
 
     Raises:
-        TypeError, ValueError: as `peaks`.
+        TypeError, ValueError: as there.
     """
     return ~dead_filters(maps)
 
@@ -357,15 +330,14 @@ def bootstrap(
 
     The images are drawn again and again with replacement. To compare two networks, let `statistic`
     give the difference on the same images, for each seed that of the two networks that began with
-    the same weights: a difference *paired by seed*. It must not choose anything on one half of the
-    images and test it on the other, as `best_part_tracking` does: a repeated image can fall on both
-    sides. Taught in lesson 7.
+    the same weights: a difference *paired by seed*. It must not choose on one half of the images
+    and test on the other, as `best_part_tracking` does: a repeated image can fall on both sides.
+    Taught in lesson 7.
 
     Args:
         statistic: (n_images,) int64 indices of images, with repetitions → a number, or (S,) one
             number for each of two or more training seeds, of which the mean is reported.
-        n_images: how many images there are.
-        samples: how often they are drawn.
+        n_images, samples: how many images there are, and how often they are drawn.
         seed: of the drawing; the same seed gives the same interval.
 
     Returns:
@@ -373,12 +345,8 @@ def bootstrap(
         `seed_interval` with the variance of their mean over the drawings.
     """
     draw = torch.Generator().manual_seed(seed)
-    drawn = torch.stack(
-        [
-            _values(statistic, torch.randint(n_images, (n_images,), generator=draw))
-            for _ in range(samples)
-        ]
-    )
+    draws = (torch.randint(n_images, (n_images,), generator=draw) for _ in range(samples))
+    drawn = torch.stack([_values(statistic, images) for images in draws])
     if drawn.ndim == 1:
         return Interval(*drawn.quantile(drawn.new_tensor([0.025, 0.975])).tolist())
     every = _values(statistic, torch.arange(n_images))
@@ -397,13 +365,12 @@ def seed_interval(values: Tensor, *, variance: float = 0.0) -> Interval:
     """How far the mean over training seeds could be off because others might have been used.
 
     A 95 % interval: mean ± t·√(s²/S + variance), with the sample variance s² of the S seeds and
-    Student's t for S − 1 degrees of freedom: 4.30 for three seeds, 2.78 for five. Resampling three
-    seeds would promise too much: where all three agree in sign, no draw of them can disagree,
-    although three coins agree one time in four. Taught in lesson 7.
+    Student's t for S − 1 degrees of freedom: 4.30 for three seeds, 2.78 for five. Resampling seeds
+    would promise too much: where three agree in sign, no draw of them can disagree, although three
+    coins agree one time in four. Taught in lesson 7.
 
     Args:
-        values: (S,), one finite number for each of two or more seeds; for a comparison the
-            differences paired by seed.
+        values: (S,), finite, of two or more seeds; for a comparison the differences paired by seed.
         variance: of the mean, from another source, such as the choice of images.
     """
     values = torch.as_tensor(values, dtype=torch.float64)

@@ -27,13 +27,9 @@ VARIANTS: dict[str, dict | None] = {
 class InterpretableCNN(nn.Module):
     """Every model here: a backbone that gives feature maps, a head that reads them by parts.
 
-    `maps` are what to measure and to look at. Call `backbone` alone to compute features once
-    (`icnn.cached_features`) and `head` alone to train on them. Made by `icnn.small_cnn` and
-    `icnn.make_interpretable`; taught in lessons 5 and 9.
-
-    Args:
-        backbone: images (N, 3, H, W) → maps.
-        head: these maps → scores (N, K).
+    `backbone` makes maps of images (N, 3, H, W), `head` scores (N, K) of these maps. Call the first
+    alone to compute features once (`icnn.cached_features`), the second alone to train on them.
+    Made by `icnn.small_cnn` and `icnn.make_interpretable`; taught in lessons 5 and 9.
     """
 
     def __init__(self, backbone: nn.Module, head: PartHead) -> None:
@@ -44,7 +40,7 @@ class InterpretableCNN(nn.Module):
         return self.head(self.backbone(images))
 
     def maps(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) → maps (N, C, n, n) of the last conv layer, before the mask."""
+        """Images → maps (N, C, n, n) of the last conv layer before the mask: what to look at."""
         return self.head.features(self.backbone(images))
 
 
@@ -81,10 +77,6 @@ class SmallCNN(InterpretableCNN):
     """Five conv layers, 64×64×3 → 48×16×16, a layer behind them, a linear head on the means.
 
     Made by `icnn.small_cnn`, from lesson 5 on.
-
-    Args:
-        n_categories: number of scores.
-        layer: what stands between the last conv layer and the classifier.
     """
 
     def __init__(self, n_categories: int, layer: nn.Module) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import FUNCTION, MODULE, Array, check_data, check_dense, checked
+from icnn._check_args import FUNCTION, MODULE, Array, blaming, check_data, check_dense, checked
 from icnn._looking import black_image, follow, measure
 from icnn.network import InterpretableCNN
 
 Features = Callable[[Tensor], Tensor]
+ImageSize = int | tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +24,11 @@ class ReceptiveField:
     """Where the units of a feature map look, as (row, col); pixel i covers [i, i+1).
 
     Attributes:
-        rows: (n_h,) float32, centre of each row of units, in pixels.
-        cols: (n_w,) float32, centre of each column of units, in pixels.
+        rows, cols: (n_h,) and (n_w,) float32, centres of the rows and columns of units, in pixels.
         size: (height, width) of each unit's receptive field, in pixels.
         stride: (down, right), pixels between the centres of neighbouring units.
-        measured: False where all this is exact; True where it was measured from gradients, and
-            `stride` is no whole number.
+        measured: whether all this was measured from gradients, `stride` being no whole number, and
+            is not exact.
     """
 
     rows: Tensor
@@ -59,18 +59,18 @@ class ReceptiveField:
 
 
 @checked(module=MODULE)
-def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> ReceptiveField:
+def unit_centres(module: nn.Module, image_size: ImageSize) -> ReceptiveField:
     """The receptive field of every unit that a feature extractor gives for an image.
 
-    Exact where all operations are known: one image runs through the module, and each convolution,
-    pooling, padding or cropping tells which pixels its units see; where branches meet, the union.
-    What all units share (a global mean, and a gate made of it) has no place and is left out, and so
-    is a mask. Where an operation is not known (upsampling, attention, channels last), measured from
-    gradients, with random weights. Taught in lesson 6.
+    Exact where one image runs through known operations: each convolution, pooling, padding or
+    cropping tells which pixels its units see; where branches meet, the union. What all units share
+    (a global mean, and a gate made of it) has no place and is left out, and so is a mask. Where one
+    is not known (upsampling, attention, channels last), measured from gradients, with random
+    weights. Taught in lesson 6.
 
     Args:
-        module: a model of `icnn.small_cnn` or `icnn.make_interpretable`, whose `maps` are meant; or
-            any module that gives maps (N, C, n_h, n_w) for images.
+        module: an `InterpretableCNN`, whose `maps` are meant, or any module that gives maps
+            (N, C, n_h, n_w) for images.
         image_size: side of the image, or (height, width), in pixels.
 
     Returns:
@@ -84,18 +84,13 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
     if isinstance(module, InterpretableCNN):
         module = nn.Sequential(module.backbone, module.head.features)
     image = black_image(module, height, width)
-    try:
+    fails = f"module fails on a {image.dtype} image {tuple(image.shape)}, of image_size"
+    with blaming(fails, RuntimeError, TypeError, IndexError):
         maps, spans = follow(module, image)
         if not isinstance(maps, Tensor) or maps.ndim != 4:
             got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise ValueError(f"module must give maps (N, C, n_h, n_w), got {got}")
         (down, right) = spans or measure(module, image)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, TypeError, IndexError) as error:
-        shape = tuple(image.shape)
-        text = f"module fails on a {image.dtype} image {shape}, of image_size: {error}"
-        raise ValueError(text) from error
     rows, cols = (
         (span.start + span.stop) / 2 + span.stride * torch.arange(n, dtype=torch.float32)
         for span, n in zip((down, right), maps.shape[2:], strict=True)
@@ -105,15 +100,15 @@ def unit_centres(module: nn.Module, image_size: int | tuple[int, int]) -> Recept
 
 
 @checked(maps=Array("N C n n", values=None))
-def upscale(maps: Tensor, image_size: int | tuple[int, int]) -> Tensor:
+def upscale(maps: Tensor, image_size: ImageSize) -> Tensor:
     """Maps, bilinearly scaled up to the image.
 
-    The quick picture of where a filter fires: it spreads the units evenly over the image, which can
-    differ from their true centres (`unit_centres`) by a few pixels. Values are not checked. For
-    `icnn.part_interpretability` (lesson 7).
+    The quick picture of where a filter fires: the units are spread evenly over the image, which can
+    be a few pixels off their true centres (`unit_centres`). For `icnn.part_interpretability`
+    (lesson 7).
 
     Args:
-        maps: (N, C, n, n), floating.
+        maps: (N, C, n, n), floating; values are not checked.
         image_size: side of the image, or (height, width), in pixels.
 
     Returns:
@@ -129,18 +124,17 @@ def discrepancy_map(
 ) -> Tensor:
     """How much a filter's peak depends on each pixel: cover up a patch, look at the change.
 
-    A square of the image's mean colour is moved over the image. At each place the absolute change
-    of the unit that had the peak is noted; a pixel gets the mean over the squares that covered it.
-    Zhou et al., "Object detectors emerge in deep scene CNNs", ICLR 2015 (they fill the squares at
-    random). Used in lesson 6.
+    A square of the image's mean colour is moved over the image; a pixel gets the mean absolute
+    change of the unit that had the peak, over the squares that covered it. Zhou et al., "Object
+    detectors emerge in deep scene CNNs", ICLR 2015 (they fill the squares at random). Used in
+    lesson 6.
 
     Args:
-        features: images (N, 3, H, W) → maps (N, C, n, n), or a model with `maps`; a module must be
-            in eval mode.
+        features: images (N, 3, H, W) → maps (N, C, n, n), or a model with `maps`; in eval mode.
         image: (3, H, W), floating.
         unit_filter: index of the filter.
-        patch: side of the square, in pixels.
-        stride: pixels between squares, at most `patch`, so that all pixels are covered.
+        patch, stride: side of the square, and pixels between squares, at most `patch`, so that all
+            pixels are covered.
 
     Returns:
         (H, W), 0 or more, dtype of the maps.
@@ -173,16 +167,15 @@ def average_receptive_field(
 ) -> Tensor:
     """What a filter looks at around its peak: its discrepancy maps, laid over each other.
 
-    The mean over the filter's top images, each map moved so that the peak's centre is in the
-    middle. Usually much smaller than the receptive field that `unit_centres` gives. Zhou et al.,
-    ICLR 2015. Taught in lesson 6.
+    The mean over its top images, each map moved so that the peak's centre is in the middle. Usually
+    much smaller than the receptive field of `unit_centres`. Zhou et al., ICLR 2015. Taught in
+    lesson 6.
 
     Args:
         features: as for `unit_centres`, in eval mode.
         images: (N, 3, H, W), floating.
-        unit_filter: index of the filter.
         top: on how many images, those with the highest peaks.
-        patch, stride: as for `discrepancy_map`.
+        unit_filter, patch, stride: as for `discrepancy_map`.
 
     Returns:
         (H, W) with the peak at (H/2, W/2), rounded up; 0 where no image reaches.
@@ -204,7 +197,7 @@ def average_receptive_field(
     return total[middle] / count[middle].clamp_min(1)
 
 
-def height_and_width(image_size: int | tuple[int, int]) -> tuple[int, int]:
+def height_and_width(image_size: ImageSize) -> tuple[int, int]:
     """An image size, one int or two, as two."""
     return (image_size, image_size) if isinstance(image_size, int) else image_size
 
@@ -216,12 +209,9 @@ def _maps_of(features: Features) -> Features:
 
 def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Tensor]:
     """Row-major index of a filter's strongest unit, and its activation."""
-    try:
-        with torch.no_grad():
-            maps = features(image[None])[0]
-    except RuntimeError as error:
-        text = f"features cannot take an image {tuple(image.shape)} of {image.dtype}: {error}"
-        raise ValueError(text) from error
+    fails = f"features cannot take an image {tuple(image.shape)} of {image.dtype}"
+    with blaming(fails, RuntimeError), torch.no_grad():
+        maps = features(image[None])[0]
     if unit_filter >= len(maps):
         raise ValueError(f"unit_filter must be from 0 to {len(maps) - 1}, got {unit_filter}")
     activation, where = maps[unit_filter].flatten().max(0)
@@ -231,10 +221,8 @@ def _peak(features: Features, image: Tensor, unit_filter: int) -> tuple[int, Ten
 def _stripes(side: int, patch: int, stride: int, device: torch.device) -> Tensor:
     """Stripes of width `patch` every `stride` pixels, and one at the end: (P, side) bool."""
     if not stride <= patch <= side:
-        raise ValueError(
-            f"patch must be at least stride = {stride} and at most the image's side of {side} "
-            f"pixels, got {patch}"
-        )
+        limits = f"at least stride = {stride} and at most the image's side of {side} pixels"
+        raise ValueError(f"patch must be {limits}, got {patch}")
     starts = torch.tensor([*range(0, side - patch, stride), side - patch], device=device)
     offset = torch.arange(side, device=device) - starts[:, None]
     return (offset >= 0) & (offset < patch)

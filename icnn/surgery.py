@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.proxy import TraceError
 
-from icnn._check_args import SIZE, Value, checked
+from icnn._check_args import SIZE, Value, blaming, checked
 from icnn._looking import black_image, still
 from icnn.layer import InterpretableLayer
 from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block
@@ -49,22 +49,22 @@ def make_interpretable(
 ) -> InterpretableCNN:
     """A CNN with the paper's surgery: interpretable from the layer `cut` on.
 
-    What follows that layer is dropped; its maps become interpretable, one more interpretable 3×3
-    conv layer and a linear head on the means come on top (the paper keeps its networks' fully
-    connected layers). Paper, section 3 and 5. Taught in lesson 9.
+    What follows that layer is dropped; its maps become interpretable, and one more interpretable
+    3×3 conv layer and a linear head on the means come on top (the paper keeps its networks' fully
+    connected layers). Paper, sections 3 and 5. Taught in lesson 9.
 
     Args:
         cnn: the name of one of torchvision's AlexNet, VGG, ResNet or DenseNet networks, which then
             also normalises its images; or any module that maps images (N, 3, H, W) to anything.
         n_categories: number of scores.
-        cut: the layer, by its name in `cnn.named_modules()`; None for a network named above takes
-            its last layer with a unit for each 16 pixels, and with `width` the last stage of a
-            ResNet or DenseNet too. Must give square maps (N, C, n, n). Of several layers the maps
-            are stacked, averaged down to the size of the last one.
+        cut: the layer, by its name in `cnn.named_modules()`, that gives square maps (N, C, n, n).
+            None for a network named above takes its last one with a unit for each 16 pixels, and
+            with `width` the last stage of a ResNet or DenseNet too. Of several layers the maps are
+            stacked, averaged down to the size of the last one.
         weights: for a name only: "DEFAULT" downloads torchvision's ImageNet weights, a path loads a
             state_dict of the whole network, None leaves random ones.
         image_size: side of the images in pixels; None for 224, or 448 with `width`.
-        width: the number of filters of two new conv layers, of which the last is interpretable, in
+        width: how many filters two new conv layers have, of which the last is interpretable, in
             place of the paper's surgery. Finds parts far better on photographs (lesson 9), on a
             backbone that is frozen or trained at a twentieth of the head's rate (`fit`).
         layer: options of each `InterpretableLayer`; None makes a plain network for comparison.
@@ -73,9 +73,8 @@ def make_interpretable(
         InterpretableCNN; save and reload its `state_dict()` as usual.
 
     Raises:
-        ValueError: an unknown network or layer, a layer that is called more than once or does not
-            give square maps, a network whose forward pass cannot be cut, or weights that do not
-            fit it.
+        ValueError: an unknown network or layer, a layer that is called twice or gives no square
+            maps, a network whose forward pass cannot be cut, or weights that do not fit it.
         OSError: the weights cannot be downloaded; FileNotFoundError: there is no such file.
     """
     image_size = image_size or (LARGE if width else USUAL)
@@ -95,13 +94,7 @@ def make_interpretable(
 def part_head(
     inputs: int, size: int, n_categories: int, *, width: int | None, layer: dict | None
 ) -> PartHead:
-    """The head that `make_interpretable` puts on maps (N, inputs, size, size) of a backbone.
-
-    Args:
-        inputs: channels of the backbone's maps.
-        size: side n of the maps.
-        n_categories, width, layer: as for `make_interpretable`.
-    """
+    """The head that `make_interpretable` puts on maps (N, inputs, size, size); its options."""
     channels = width or inputs
 
     def interpretable() -> nn.Module:
@@ -173,13 +166,10 @@ def _torchvision(name: str, weights: str | Path | None) -> nn.Module:
     if not Path(weights).is_file():
         raise FileNotFoundError(f"weights must be a file, {weights} is none")
     model = get_model(name, weights=None)
-    try:
+    whole = f"weights must be a file with the whole state_dict of torchvision's {name}, as"
+    whole += f" torch.save(model.state_dict(), file) writes it; {weights} is not"
+    with blaming(whole, RuntimeError, TypeError, AttributeError, EOFError, UnpicklingError):
         model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    except (RuntimeError, TypeError, AttributeError, EOFError, UnpicklingError) as error:
-        raise ValueError(
-            f"weights must be a file with the whole state_dict of torchvision's {name}, as "
-            f"torch.save(model.state_dict(), file) writes it; {weights} is not: {error}"
-        ) from error
     return model
 
 
@@ -235,14 +225,9 @@ def _keep_maps(traced: nn.Module) -> None:
 def _maps(backbone: nn.Module, image_size: int) -> Tensor:
     """The maps (1, C, n, n) of one black image."""
     image = black_image(backbone, image_size, image_size)
-    try:
-        with still(backbone):
-            maps = backbone(image)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, ValueError) as error:
-        text = f"cnn fails on a {image.dtype} image {tuple(image.shape)}, of image_size: {error}"
-        raise ValueError(text) from error
+    fails = f"cnn fails on a {image.dtype} image {tuple(image.shape)}, of image_size"
+    with blaming(fails, RuntimeError, ValueError), still(backbone):
+        maps = backbone(image)
     if not isinstance(maps, Tensor) or maps.ndim != 4 or maps.shape[-1] != maps.shape[-2]:
         got = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
         raise ValueError(f"cut must be a layer that gives square maps (N, C, n, n), got {got}")

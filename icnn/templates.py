@@ -38,8 +38,7 @@ def part_templates(
         n: side of the square feature map, in units.
         beta: how fast a template decays with distance from μ; no unit.
         tau: the peak value; None is the paper's 0.5/n².
-        dtype: floating dtype of the result; None is torch's default dtype.
-        device: where the result lives.
+        dtype, device: of the result, floating; None is torch's default.
 
     Returns:
         (n²+1, n, n), row-major in μ: the template for μ = (r, c) has index r·n + c.
@@ -66,11 +65,9 @@ def template_prior(
     Paper, section 3.1. Taught in lesson 1.
 
     Args:
-        n: side of the square feature map, in units.
+        n, dtype, device: as for `part_templates`.
         alpha: probability, in (0, 1), that the part is somewhere in the image; None is the paper's
             n²/(1 + n²), which makes all n² + 1 templates equally likely.
-        dtype: floating dtype of the result; None is torch's default dtype.
-        device: where the result lives.
 
     Returns:
         (n²+1,), in the order of `part_templates`; it sums to 1.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, default_collate
 
-from icnn._check_args import BOOL, FUNCTION, MODULE, POSITIVE, Value, check_kind, checked
+from icnn._check_args import BOOL, FUNCTION, MODULE, POSITIVE, Value, blaming, check_kind, checked
 from icnn._checkpoint import Checkpoint
 from icnn._device import repeatable, seeded
 from icnn.layer import filter_losses
@@ -100,13 +100,12 @@ def fit(
     far as the model's own operations are (convolutions are made so). Taught in lesson 5.
 
     Args:
-        model: maps images (N, 3, H, W) in [0, 1] to scores (N, K). It is trained where it is:
-            `fit(model.to("cuda"), …)` trains on a graphics card.
+        model: maps images (N, 3, H, W) in [0, 1] to scores (N, K); trained where it is, after
+            `model.to("cuda")` on a graphics card.
         train, validation: data sets of pairs (picture, target): `icnn.data.creatures("train")`,
-            a `TensorDataset`, a list. The target is a category, or for many labels at once a tensor
-            (K,) of zeros and ones, where accuracy is the share of labels whose score has the right
-            sign. Never pass a test split.
-        epochs, batch_size: whole numbers, at least 1.
+            a `TensorDataset`, a list; never a test split. The target is a category, or for many
+            labels at once a tensor (K,) of zeros and ones, where accuracy is the share of labels
+            whose score has the right sign.
         seed: of the order of the images, and of dropout.
         learning_rate, weight_decay: of AdamW; the rate is the peak of the cycle. A dictionary gives
             each child of the model its own: {"backbone": 5e-5, "head": 1e-3} for a pretrained one.
@@ -114,8 +113,8 @@ def fit(
         on_epoch: called with the model, in eval mode, after each epoch; to watch, not to change it.
         loss: of scores (N, K) and targets, a mean over the batch; for many labels at once
             `torch.nn.functional.binary_cross_entropy_with_logits`.
-        checkpoint: a file for this training alone, written after each epoch. After an interruption
-            the same call goes on from there, to the numbers it would have reached.
+        checkpoint: a file for this training alone, written after each epoch, from which the same
+            call goes on after an interruption, to the numbers it would have reached.
 
     Returns:
         History, one entry per epoch. The model is left in eval mode.
@@ -123,6 +122,8 @@ def fit(
     Raises:
         FloatingPointError: the loss is not finite; the message says at which step.
     """
+    from tqdm.auto import tqdm
+
     device = _device(model)
     with seeded(seed, device):
         _try(train, "train", model, loss)
@@ -146,8 +147,8 @@ def fit(
         "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
     }
     saved = Checkpoint(checkpoint, settings, model, optimizer, schedule, order, history)
-    # The seed is also of dropout, where the model has some.
-    with seeded(seed, device), repeatable(), _bar(steps, progress) as bar:
+    bar = tqdm(total=steps, disable=not progress, unit="step")
+    with seeded(seed, device), repeatable(), bar:  # the seed is also of dropout
         saved.load()
         step = len(history.seconds) * batches
         start = time.perf_counter() - sum(history.seconds[-1:])
@@ -165,7 +166,10 @@ def fit(
                 step += 1
                 bar.update()
             model.eval()
-            _record(history, sums / len(train), accuracy(model, validation), start)
+            means, right = (sums / len(train)).tolist(), accuracy(model, validation)
+            epoch = *means, right, time.perf_counter() - start
+            for values, value in zip(vars(history).values(), epoch, strict=True):
+                values.append(value)
             bar.set_postfix_str(f"validation accuracy {history.validation_accuracy[-1]:.3f}")
             if on_epoch is not None:
                 on_epoch(model)
@@ -186,11 +190,11 @@ def predict(
 ) -> Tensor:
     """What a module gives for many images, in eval mode and in batches: (N, …).
 
-    Pass the model for scores, `model.maps` for maps. Works where the model is, and leaves every
-    part of it in the mode it was in. Used from lesson 0 on.
+    Works where the model is, and leaves every part of it in the mode it was in. Used from lesson 0
+    on.
 
     Args:
-        model: a module that takes a batch of images, or a method of one.
+        model: a module, for scores, or a method of one, such as `model.maps`.
         images: (N, …), of the model's floating dtype; or a data set, of which memory then holds
             one batch at a time.
         batch_size: images at a time.
@@ -216,24 +220,17 @@ def _give(model: Callable[[Tensor], Tensor], owner: nn.Module, images: Tensor) -
     dtype = next((p.dtype for p in owner.parameters()), images.dtype)
     if images.dtype != dtype:
         raise TypeError(f"images must have the model's dtype, {dtype}, got {images.dtype}")
-    try:
+    unfit = f"images of shape {tuple(images.shape)} do not fit the model"
+    with blaming(unfit, RuntimeError, ValueError):
         return model(images.to(_device(owner))).to(images.device)
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, ValueError) as error:
-        shape = tuple(images.shape)
-        raise ValueError(f"images of shape {shape} do not fit the model: {error}") from error
 
 
 @checked(model=MODULE, dataset=DATASET)
 def accuracy(model: nn.Module, dataset: Dataset) -> float:
     """The share of images, in [0, 1], whose highest score is that of their own category.
 
-    Used from lesson 0 on.
-
-    Args:
-        model: a module that gives scores (N, K).
-        dataset: as for `fit`; of many labels at once it is the share of labels.
+    Of a model that gives scores (N, K) and a data set as for `fit`; of many labels at once it is
+    the share of labels. Used from lesson 0 on.
     """
     batches = torch.arange(len(dataset), device="cpu").split(BATCH)
     pairs = (_read(dataset, batch, "dataset") for batch in batches)
@@ -244,13 +241,11 @@ def _read(dataset: Dataset, index: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """The pictures with these indices and their targets."""
     if isinstance(dataset, Labelled):
         return dataset.floats(index), dataset.labels[index]
-    try:
+    with blaming(f"{name} must give pairs (picture, target)", Exception):
         pictures, targets = default_collate([dataset[i] for i in index.tolist()])
         if not (isinstance(pictures, Tensor) and isinstance(targets, Tensor)):
             raise TypeError(f"of tensors or numbers, got {type(pictures)} and {type(targets)}")
-        return pictures, targets
-    except Exception as error:
-        raise ValueError(f"{name} must give pairs (picture, target): {error}") from error
+    return pictures, targets
 
 
 def _right(scores: Tensor, targets: Tensor) -> Tensor:
@@ -263,18 +258,12 @@ def _right(scores: Tensor, targets: Tensor) -> Tensor:
 def _try(dataset: Dataset, name: str, model: nn.Module, loss: Callable) -> None:
     """The first picture in eval mode: what does not fit is named before any work."""
     first = _read(dataset, torch.zeros(1, dtype=torch.long, device="cpu"), name)
-    try:
+    suiting = "pairs (picture, target) that suit the model and the loss"
+    with blaming(f"{name} must give {suiting}, which fails with its first one", Exception):
         pictures, targets = (x.to(_device(model)) for x in first)
         scores = predict(model, pictures)
         shape = tuple(loss(scores, targets).shape)
         _right(scores, targets)
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"{name} must give pairs (picture, target) that suit the model and the loss, "
-            f"which fails with its first one: {error}"
-        ) from error
     if shape:
         raise ValueError(f"loss must give one number for a batch, got shape {shape}")
 
@@ -291,10 +280,9 @@ def _groups(model: nn.Module, learning_rate: float | Mapping[str, float]) -> lis
     children = {name: list(child.parameters()) for name, child in model.named_children()}
     trained = sorted(name for name, parameters in children.items() if parameters)
     if sorted(learning_rate) != trained:
-        raise ValueError(
-            f"learning_rate must have a rate for each of the model's children, "
-            f"{', '.join(trained)}, got {', '.join(map(str, learning_rate)) or 'none'}"
-        )
+        wanted = f"a rate for each of the model's children, {', '.join(trained)}"
+        got = ", ".join(map(str, learning_rate)) or "none"
+        raise ValueError(f"learning_rate must have {wanted}, got {got}")
     return [{"params": children[name], "lr": float(rate)} for name, rate in learning_rate.items()]
 
 
@@ -308,18 +296,3 @@ def _step(model, images, targets, loss, share: float, optimizer) -> Tensor:
     optimizer.step()
     right = _right(scores.detach(), targets).sum()
     return torch.stack([total.detach() * len(images), extra.detach() * len(images), right])
-
-
-def _record(history: History, means: Tensor, validation_accuracy: float, start: float) -> None:
-    loss, extra, train_accuracy = means.tolist()
-    history.loss.append(loss)
-    history.filter_loss.append(extra)
-    history.train_accuracy.append(train_accuracy)
-    history.validation_accuracy.append(validation_accuracy)
-    history.seconds.append(time.perf_counter() - start)
-
-
-def _bar(steps: int, progress: bool):
-    from tqdm.auto import tqdm
-
-    return tqdm(total=steps, disable=not progress, unit="step")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from icnn._check_args import checked
+from icnn._check_args import blaming, checked
 from icnn.data.crops import CROP, Box, crop, open_image, stacked, there
 from icnn.data.download import check_unpacks, extract, fetch
 from icnn.data.record import PartDataset
@@ -105,11 +105,9 @@ class _Table(dict):
     def __init__(self, path: Path, entry: Callable | None = None, *, keys: int = 1) -> None:
         self.path = there(path, "CUB-200-2011", HOW)
         for words in filter(None, map(str.split, path.read_text().splitlines())):
-            try:
+            with blaming(f"{path} is damaged, in {' '.join(words)!r}", TypeError, ValueError):
                 numbers, rest = tuple(map(int, words[:keys])), words[keys:]
                 self[numbers] = entry(*rest) if entry else " ".join(rest)
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{path} is damaged, in {' '.join(words)!r}") from error
 
     def __missing__(self, numbers: tuple[int, ...]) -> None:
         named = " and part ".join(map(str, numbers))

@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from icnn._check_args import blaming
+
 
 def fetch(url: str, path: Path, checksum: str, *, progress: bool = True) -> None:
     """Download a file, unless it is there already and right.
@@ -60,13 +62,10 @@ def extract(archive: Path, folder: Path) -> None:
         RuntimeError: as `check_unpacks`.
     """
     check_unpacks(folder)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except tarfile.FilterError as error:
-        raise ValueError(f"{archive} holds a member that leaves {folder}: {error}") from error
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ValueError(f"{archive} is damaged: {error}") from error
+    leaves = blaming(f"{archive} holds a member that leaves {folder}", tarfile.FilterError)
+    damaged = blaming(f"{archive} is damaged", tarfile.TarError, EOFError, OSError)
+    with damaged, leaves, tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
 
 
 def _continue(url: str, part: Path, progress: bool) -> None:

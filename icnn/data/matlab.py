@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from icnn._check_args import blaming
+
 
 def read_mat(path: Path) -> dict[str, Any]:
     """The variables of a .mat file: structs as dicts, struct arrays as lists of dicts.
@@ -26,13 +28,11 @@ def read_mat(path: Path) -> dict[str, Any]:
         import scipy.io
     except ImportError as error:
         raise ImportError("MATLAB files need scipy and h5py: pip install 'icnn[photos]'") from error
-    try:
+    with blaming(f"{path} is damaged or no MATLAB file", Exception):  # they raise a dozen kinds
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
                 return {k: _from_hdf5(file, v) for k, v in file.items() if k != "#refs#"}
         return scipy.io.loadmat(path, simplify_cells=True)
-    except Exception as error:  # the readers raise a dozen kinds
-        raise ValueError(f"{path} is damaged or no MATLAB file: {error}") from error
 
 
 def as_list(value: Any) -> list:
