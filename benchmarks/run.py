@@ -22,7 +22,7 @@ from naive import naive_filter_loss
 from torch import nn
 
 import icnn
-from icnn.data.shipped import draw
+from icnn.course.zoo.scene import draw
 
 TABLE = Path(__file__).with_name("results.csv")
 SIZES = ((512, 16, 14), (128, 32, 14), (48, 64, 16))  # channels, images, side

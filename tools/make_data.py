@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from icnn._files import write_checksums
-from icnn.data.shipped import COLUMNS, FOLDER, ROWS, SPLITS, draw
+from icnn.course.zoo.scene import draw
+from icnn.data.shipped import COLUMNS, FOLDER, ROWS, SPLITS
 
 
 def main() -> None:

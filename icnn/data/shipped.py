@@ -13,10 +13,11 @@ from PIL import Image
 
 from icnn._check_args import checked, one_of
 from icnn._files import DATA, read_verified
-from icnn.data.anatomy import CATEGORIES, PARTS
 from icnn.data.record import PartDataset
-from icnn.data.scene import SIDE, draw_scene
 
+CATEGORIES = ("cat", "rabbit", "bird", "elephant", "squirrel", "dino")
+PARTS = ("head", "ear", "face", "body", "leg", "tail", "wing")
+SIDE = 64  # pixels
 FOLDER = DATA / "creatures"
 TRAINED = CATEGORIES[:5]  # the sixth is held out
 # How many images, of which categories; the order is part of each image's seed.
@@ -62,13 +63,6 @@ def creatures(split: str, *, folder: Path = FOLDER) -> PartDataset:
         categories=TRAINED,
         parts=PARTS,
     )
-
-
-def draw(split: str, index: int):
-    """Draw one image of a split again: what `draw_scene` returns, from the image's own seed."""
-    seed = [list(SPLITS).index(split), index]
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    return draw_scene(rng, categories_of(split)[index], scrambled=split == "scrambled")
 
 
 def categories_of(split: str) -> list[str | None]:

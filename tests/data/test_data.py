@@ -11,10 +11,10 @@ import torch
 
 import icnn
 from icnn._files import write_checksums
-from icnn.data.anatomy import CATEGORIES, PARTS, Creature
-from icnn.data.scene import SIDE, Pose, draw_scene
-from icnn.data.shapes import Capsule, Ellipse, Triangle, point
-from icnn.data.shipped import FOLDER, SPLITS, _read_mosaics, draw
+from icnn.course.zoo.anatomy import Creature
+from icnn.course.zoo.scene import Pose, draw, draw_scene
+from icnn.course.zoo.shapes import Capsule, Ellipse, Triangle, point
+from icnn.data.shipped import CATEGORIES, FOLDER, PARTS, SIDE, SPLITS, _read_mosaics
 
 creatures = cache(icnn.data.creatures)  # no test changes them
 

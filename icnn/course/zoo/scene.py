@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from icnn.data.anatomy import PARTS, Creature
-from icnn.data.shapes import Capsule, Ellipse, Point, Shape, Triangle, point, towards, turned
+from icnn.course.zoo.anatomy import Creature
+from icnn.course.zoo.shapes import Capsule, Ellipse, Point, Shape, Triangle, point, towards, turned
+from icnn.data.shipped import PARTS, SIDE, SPLITS, categories_of
 
-SIDE = 64  # pixels
 OUTLINE = 0.016 * SIDE
 MARGIN = 0.07 * SIDE  # landmarks keep this distance from the border
 CLUTTER = 9
@@ -78,12 +78,19 @@ class Canvas:
         return slice(low[1], high[1]), slice(low[0], high[0])
 
 
+def draw(split: str, index: int):
+    """One image of a split again: what `draw_scene` returns, from the image's own seed."""
+    seed = [list(SPLITS).index(split), index]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+    return draw_scene(rng, categories_of(split)[index], scrambled=split == "scrambled")
+
+
 def draw_scene(rng: np.random.Generator, category: str | None, *, scrambled: bool = False):
     """One picture of a creature; of the background alone where `category` is None.
 
     Args:
         rng: draws everything that varies.
-        category: one of `icnn.data.anatomy.CATEGORIES`, or None.
+        category: one of `icnn.data.shipped.CATEGORIES`, or None.
         scrambled: whether each part is moved to a place of its own.
 
     Returns:

@@ -1,7 +1,7 @@
 """What each creature is made of: a list of coloured pieces, and a landmark for each part.
 
 Everything is in the creature's own frame: the body's middle at (0, 0), facing right, y down, and a
-body about 0.9 long. Proportions and pose are random; `icnn.data.scene` puts it into a picture.
+body about 0.9 long. Proportions and pose are random; `scene` puts it into a picture.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from math import pi
 
 import numpy as np
 
-from icnn.data.shapes import Capsule, Ellipse, Point, Shape, Triangle, point, towards, turned
-
-CATEGORIES = ("cat", "rabbit", "bird", "elephant", "squirrel", "dino")
-PARTS = ("head", "ear", "face", "body", "leg", "tail", "wing")
+from icnn.course.zoo.shapes import Capsule, Ellipse, Point, Shape, Triangle, point, towards, turned
+from icnn.data.shipped import PARTS
 
 # Length and height of half a body, and how far its front is raised.
 TORSO = {
