@@ -11,43 +11,29 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
-    "templates": ("part_templates", "template_prior", "part_mask"),
-    "information": ("fitness", "mutual_information", "entropy_terms"),
-    "loss": ("filter_loss", "category_loss", "paper_gradient"),
-    "layer": ("InterpretableLayer", "filter_losses", "assign_categories"),
-    "network": ("InterpretableCNN", "PartHead", "SmallCNN", "small_cnn"),
-    "train": ("fit", "predict", "accuracy"),
-    "measure": (
-        "peaks",
-        "location_instability",
-        "location_instability_by_category",
-        "part_tracking",
-        "best_part_tracking",
-        "constant_control",
-        "part_interpretability",
-        "category_selectivity",
-        "dead_filters",
-        "live_filters",
-        "peak_spread",
-        "bootstrap",
-    ),
-    "receptive_field": (
-        "unit_centres",
-        "upscale",
-        "discrepancy_map",
-        "average_receptive_field",
-    ),
-    "surgery": ("make_interpretable",),
-    "features": ("cached_features", "FeatureDataset"),
-    "explain": (),
-    "data": (),
+    "templates": "part_templates template_prior part_mask",
+    "information": "fitness mutual_information entropy_terms",
+    "loss": "filter_loss category_loss paper_gradient",
+    "layer": "InterpretableLayer filter_losses assign_categories",
+    "network": "InterpretableCNN PartHead SmallCNN small_cnn",
+    "train": "fit predict accuracy",
+    "measure": """
+        peaks location_instability location_instability_by_category part_tracking
+        best_part_tracking constant_control part_interpretability category_selectivity
+        dead_filters live_filters peak_spread bootstrap
+    """,
+    "receptive_field": "unit_centres upscale discrepancy_map average_receptive_field",
+    "surgery": "make_interpretable",
+    "features": "cached_features FeatureDataset",
+    "explain": "",
+    "data": "",
 }
 _ROOMS = {
-    "course": ("show", "check", "explore", "checkpoints", "tables"),
-    "experiments": ("ablation", "photos", "released", "rethink"),
+    "course": "show check explore checkpoints tables",
+    "experiments": "ablation photos released rethink",
 }
-_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names.split()}
 __all__ = [*_HOME, *_ROOM_OF, *_MODULE_OF]
 
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from icnn._check_args import blaming
-from icnn._device import generators
 from icnn._files import replacing
 from icnn.layer import InterpretableLayer
 
@@ -20,15 +18,15 @@ class Checkpoint:
 
     Attributes:
         settings: what a training must have in common with the one that wrote the file.
+        parts: the model first, and what else has a `state_dict`.
+        generators: where its random numbers come from.
         history: a dataclass of lists, one entry for each finished epoch.
     """
 
     path: str | Path | None
     settings: dict[str, object]
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
-    order: torch.Generator
+    parts: tuple
+    generators: tuple[torch.Generator, ...]
     history: object
 
     def load(self) -> None:
@@ -50,9 +48,9 @@ class Checkpoint:
                 f"checkpoint must be of this training, {self.path} is of one with another "
                 f"{', '.join(other)}: name another file, or delete it to begin anew"
             )
-        for part, values in zip(self._parts, state["parts"], strict=True):
+        for part, values in zip(self.parts, state["parts"], strict=True):
             part.load_state_dict(values)
-        for generator, values in zip(self._generators, state["random"], strict=True):
+        for generator, values in zip(self.generators, state["random"], strict=True):
             generator.set_state(values)
         for layer, earlier in zip(self._layers, state["memory"], strict=True):
             layer._earlier = earlier if earlier is None else earlier.to(layer.peak.device)
@@ -64,8 +62,8 @@ class Checkpoint:
             return
         state = {
             "settings": {name: str(value) for name, value in self.settings.items()},
-            "parts": [part.state_dict() for part in self._parts],
-            "random": [generator.get_state() for generator in self._generators],
+            "parts": [part.state_dict() for part in self.parts],
+            "random": [generator.get_state() for generator in self.generators],
             "memory": [layer._earlier for layer in self._layers],
             "history": vars(self.history),
         }
@@ -73,14 +71,5 @@ class Checkpoint:
             torch.save(state, new)
 
     @property
-    def _parts(self) -> list:
-        return [self.model, self.optimizer, self.schedule]
-
-    @property
-    def _generators(self) -> list[torch.Generator]:
-        device = next(self.model.parameters()).device
-        return [self.order, *generators(device)]
-
-    @property
     def _layers(self) -> list[InterpretableLayer]:
-        return [m for m in self.model.modules() if isinstance(m, InterpretableLayer)]
+        return [m for m in self.parts[0].modules() if isinstance(m, InterpretableLayer)]

@@ -14,12 +14,7 @@ HELP = "get it back with `git checkout -- data`, or clone the repository again"
 
 
 def read_verified(path: Path) -> io.BytesIO:
-    """The content of a shipped file, after its checksum was found right.
-
-    Raises:
-        FileNotFoundError: the file or the list of checksums is missing.
-        ValueError: the file is not listed, or not the one that was shipped.
-    """
+    """The content of a shipped file; an error if its checksum is missing or wrong."""
     sums = path.parent / CHECKSUMS
     for needed in (path, sums):
         if not needed.is_file():

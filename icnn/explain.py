@@ -52,7 +52,7 @@ def contributions(model: InterpretableCNN, images: Tensor) -> Contributions:
 @torch.no_grad()
 @checked(images=IMAGES, categories=CATEGORIES)
 def unit_contributions(model: InterpretableCNN, images: Tensor, categories: Tensor) -> Tensor:
-    """What each unit of each map adds to the score of one category for each image.
+    """What each unit adds to the score of one category for each image: (N, C, n, n).
 
     Summed over the units these are the filters' contributions; summed over the filters they are a
     class activation map, here without any approximation.
@@ -60,9 +60,6 @@ def unit_contributions(model: InterpretableCNN, images: Tensor, categories: Tens
     Args:
         model, images: as for `contributions`.
         categories: (N,) integer, whose score is taken apart.
-
-    Returns:
-        (N, C, n, n), dtype of the model.
     """
     classifier = _classifier(model)
     maps = _masked(model, images)
@@ -76,14 +73,11 @@ def unit_contributions(model: InterpretableCNN, images: Tensor, categories: Tens
 def filter_parts(
     points: Tensor, scores: Tensor, landmarks: Tensor, *, least: float = LEAST_TRACKING
 ) -> Tensor:
-    """The part after which each filter is called: the one it tracks best, if it tracks any.
+    """The part that each filter is called after, which it tracks best: (C,) int64; −1 for none.
 
     Args:
         points, scores, landmarks: as for `icnn.best_part_tracking`; not of the images explained.
         least: a filter with a lower tracking has no name.
-
-    Returns:
-        (C,) int64, an index of a part, −1 for no name.
     """
     part, tracking = best_part_tracking(points, scores, landmarks)
     return part.masked_fill(~(tracking >= least), -1)
@@ -91,12 +85,10 @@ def filter_parts(
 
 @checked(contribution=Array("... C"), part=Array("C", "integer", low=-1, below="n_parts"))
 def by_part(contribution: Tensor, part: Tensor, n_parts: int) -> Tensor:
-    """Add up the contributions of the filters that are called after the same part.
+    """Add up contributions (..., C) of the filters that are called after the same part.
 
     Args:
-        contribution: (..., C), of filters.
         part: (C,) int64 from −1 to n_parts − 1, as `filter_parts` gives it.
-        n_parts: how many there are.
 
     Returns:
         (..., n_parts + 1); the last is that of the filters without a name, so nothing is lost.

@@ -33,11 +33,7 @@ IS_TARGET, SCALE = Array("N C", "bool", like="x"), Array("C", values=None)
 
 @checked(x=X, scale=SCALE)
 def filter_loss(
-    x: Tensor,
-    *,
-    sharpness: float | None = None,
-    scale: Tensor | None = None,
-    beta: float = 4.0,
+    x: Tensor, *, sharpness: float | None = None, scale: Tensor | None = None, beta: float = 4.0
 ) -> Tensor:
     """Minus the mutual information between a filter's maps and the templates, mean over filters.
 
@@ -69,10 +65,10 @@ def filter_loss(
 
 @checked(x=X)
 def path(x: Tensor) -> str:
-    """Which path computes `filter_loss` of these maps: "kernels" on a graphics card, or "plain".
+    """What computes `filter_loss` of these maps: "plain" tensors, on every device, or "kernels".
 
-    The fused kernel takes float32 and half precision and up to 1,024 images, in one process, where
-    there is Triton; plain tensors take everything, on every device.
+    These take float32 and half precision, up to 1,024 images, in one process on a graphics card,
+    where there is Triton.
     """
     return "kernels" if _fused(x) else "plain"
 

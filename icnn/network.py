@@ -45,12 +45,10 @@ class InterpretableCNN(nn.Module):
 
 
 class PartHead(nn.Module):
-    """Maps of a backbone → scores (N, K), in three steps. Paper, section 3. Used from lesson 5 on.
+    """Maps of a backbone → scores (N, K). Paper, section 3. Used from lesson 5 on.
 
-    Args:
-        features: the backbone's maps → the maps of the last conv layer, after ReLU.
-        layer: an `InterpretableLayer`, or the identity in a plain network.
-        classifier: masked maps (N, C, n, n) → scores.
+    `features` makes the maps of the last conv layer, after ReLU; `layer` is an
+    `InterpretableLayer`, or the identity in a plain network; `classifier` scores masked maps.
     """
 
     def __init__(self, features: nn.Module, layer: nn.Module, classifier: nn.Module) -> None:
@@ -74,10 +72,7 @@ class MeanClassifier(nn.Linear):
 
 
 class SmallCNN(InterpretableCNN):
-    """Five conv layers, 64×64×3 → 48×16×16, a layer behind them, a linear head on the means.
-
-    Made by `icnn.small_cnn`, from lesson 5 on.
-    """
+    """Five conv layers, 64×64×3 → 48×16×16, a layer behind them, a linear head on the means."""
 
     def __init__(self, n_categories: int, layer: nn.Module) -> None:
         backbone = nn.Sequential(

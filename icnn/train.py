@@ -18,7 +18,7 @@ from torch.utils.data import Dataset, default_collate
 
 from icnn._check_args import BOOL, FUNCTION, MODULE, POSITIVE, Value, blaming, check_kind, checked
 from icnn._checkpoint import Checkpoint
-from icnn._device import repeatable, seeded
+from icnn._device import generators, repeatable, seeded
 from icnn.layer import filter_losses
 from icnn.network import evaluating
 
@@ -146,7 +146,8 @@ def fit(
         "weight_decay": weight_decay,
         "loss": getattr(loss, "__qualname__", type(loss).__qualname__),
     }
-    saved = Checkpoint(checkpoint, settings, model, optimizer, schedule, order, history)
+    parts, random = (model, optimizer, schedule), (order, *generators(device))
+    saved = Checkpoint(checkpoint, settings, parts, random, history)
     bar = tqdm(total=steps, disable=not progress, unit="step")
     with seeded(seed, device), repeatable(), bar:  # the seed is also of dropout
         saved.load()

@@ -26,11 +26,7 @@ class Box:
     right: float
 
     def within(self, height: int, width: int) -> Box:
-        """What of the box lies inside an image.
-
-        Raises:
-            ValueError: nothing of it does.
-        """
+        """What of the box lies inside an image; a ValueError if nothing does."""
         box = Box(
             max(self.top, 0), max(self.left, 0), min(self.bottom, height), min(self.right, width)
         )
@@ -112,11 +108,7 @@ def _mapped(objects: Iterable[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, list
 
 
 def there(path: Path, name: str, how: str) -> Path:
-    """The path of a file that a data set needs.
-
-    Raises:
-        FileNotFoundError: it is missing; the message says how to get it.
-    """
+    """The path of a file that a data set needs; an error that says how to get it."""
     if not path.is_file():
         raise missing(path, name, how)
     return path

@@ -13,16 +13,11 @@ from icnn._check_args import blaming
 
 
 def fetch(url: str, path: Path, checksum: str, *, progress: bool = True) -> None:
-    """Download a file, unless it is there already and right.
+    """Download a file from a public address, unless it is there already and right.
 
     What arrived is kept in `path` + ".part" and a broken download goes on from there; only a whole
-    file with the right checksum gets its name.
-
-    Args:
-        url: a public address.
-        path: where to put the file; missing folders are made.
-        checksum: "md5:…", "sha256:…", or "git:…", the name that git gives a file's content.
-        progress: whether to show a progress bar.
+    file with the right checksum gets its name. The checksum is "md5:…", "sha256:…", or "git:…", the
+    name that git gives a file's content.
 
     Raises:
         ConnectionError: no answer; the message says which address and what can be done offline.

@@ -17,11 +17,7 @@ def read_mat(path: Path) -> dict[str, Any]:
     """The variables of a .mat file: structs as dicts, struct arrays as lists of dicts.
 
     Numbers are numpy arrays without dimensions of size 1. A struct array of one is a dict, as
-    MATLAB sees no difference: pass it through `as_list`.
-
-    Raises:
-        ImportError: scipy or h5py is not installed.
-        ValueError: the file is damaged or no MATLAB file.
+    MATLAB sees no difference: pass it through `as_list`. A damaged file is a ValueError.
     """
     try:
         import h5py

@@ -66,11 +66,7 @@ class PartDataset(Dataset):
         )
 
     def joined(self, other: PartDataset) -> PartDataset:
-        """This data set and then another one with the same categories and parts.
-
-        Raises:
-            ValueError: the other has other categories or parts.
-        """
+        """This data set and then another one; a ValueError if categories or parts differ."""
         if (self.categories, self.parts) != (other.categories, other.parts):
             raise ValueError(f"other must have categories {self.categories} and parts {self.parts}")
         return self._with(**{n: torch.cat([getattr(self, n), getattr(other, n)]) for n in TENSORS})

@@ -36,14 +36,10 @@ COLUMNS, ROWS = 25, 40  # of images in one file
 def creatures(split: str, *, folder: Path = FOLDER) -> PartDataset:
     """The shipped images of one split, 64×64, the same on every machine.
 
-    Five categories to train with: cat, rabbit, bird, elephant, squirrel. "train", "validation" and
-    "test" show them; "held_out" shows a sixth one, dino (label −1); "scrambled" shows the five with
-    every part moved to a place of its own; "empty" shows backgrounds (label −1).
-    A little noise, always the same, is added when the files are read. Introduced in lesson 0.
-
-    Args:
-        split: one of the six names.
-        folder: where the files are; the shipped ones by default.
+    "train", "validation" and "test" show cat, rabbit, bird, elephant and squirrel; "held_out" a
+    sixth category, dino (label −1); "scrambled" the five with every part moved to a place of its
+    own; "empty" backgrounds (label −1). A little noise, always the same, is added when the files
+    are read, from `folder`. Introduced in lesson 0.
 
     Raises:
         ValueError: a file with a wrong checksum.

@@ -25,11 +25,7 @@ def of_split(count: int, split: str, train_share: float) -> Tensor:
 
 
 def asked_for(wanted: str | Sequence[str], known: Sequence[str]) -> list[str]:
-    """One name or several, as a list.
-
-    Raises:
-        ValueError: one of them is not known.
-    """
+    """One name or several, as a list; a ValueError for one that is not known."""
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in wanted:
         if name not in known:
@@ -38,11 +34,7 @@ def asked_for(wanted: str | Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def chosen(groups: Mapping[str, Sequence], split: str, train_share: float) -> tuple[list, Tensor]:
-    """What belongs to a split, category by category, and the labels.
-
-    Raises:
-        ValueError: nothing does.
-    """
+    """What belongs to a split, category by category, and the labels; a ValueError if nothing."""
     found = [
         (thing, label)
         for label, group in enumerate(groups.values())
