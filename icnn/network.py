@@ -72,7 +72,7 @@ class MeanClassifier(nn.Linear):
 
 
 class SmallCNN(InterpretableCNN):
-    """Five conv layers, 64×64×3 → 48×16×16, a layer behind them, a linear head on the means."""
+    """The network of lesson 5: five conv layers, 64×64×3 → 48×16×16, and a linear head."""
 
     def __init__(self, n_categories: int, layer: nn.Module) -> None:
         backbone = nn.Sequential(
