@@ -55,14 +55,13 @@ class AnimalParts(PartDataset):
     Args:
         root: the folder that holds the repositories `detanimalpart` and `interpretableCNN`.
         categories: names ("fox") or WordNet ids ("n02118333"); None takes all that are present.
-        split: "train", "test", or "all". The authors train on nine tenths of a category, spread
-            evenly over its images.
+        split: "train", "test", or "all".
         negatives: add the random photographs, whole, as one more category at the end.
-        train_share: of each category's images, in (0, 1); the authors' 0.9 leaves some 25 to test.
-        size: side of the crops in pixels.
-        transform: see `PartDataset`.
+        train_share: of each category's images, in (0, 1), spread evenly over them; the authors' 0.9
+            leaves some 25 to test.
+        size, transform: side of the crops in pixels, and see `PartDataset`.
         download: get what is missing from github.com, file by file, each checked against git's
-            name for its content. An interrupted download goes on where it stopped.
+            name for its content; goes on where it stopped.
 
     Raises:
         FileNotFoundError: images or annotations are missing; the message says how to get them.
@@ -167,8 +166,9 @@ def _centres(path: Path, count: int) -> np.ndarray:
 
 def _download(root: Path, ids: Sequence[str], negatives: bool) -> None:
     """Get the files of some categories from the two repositories."""
+    truth = (f"{TRUTH}/{wnid}/truth_part" for wnid in ids)
     wanted = {IMAGES: tuple(f"{wnid}_obj/img/" for wnid in ids)}
-    wanted[CODE] = (*(f"{TRUTH}/{wnid}/truth_part" for wnid in ids), *[NEGATIVES] * negatives)
+    wanted[CODE] = (*truth, *[NEGATIVES] * negatives)
     for repository, folders in wanted.items():
         for entry in _listing(repository):
             if entry["type"] == "blob" and entry["path"].startswith(folders):

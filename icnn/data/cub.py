@@ -33,8 +33,7 @@ class CUB200(PartDataset):
     Args:
         root: the folder that holds `CUB_200_2011`.
         split: "train" or "test", as `train_test_split.txt` says, or "all".
-        size: side of the crops in pixels.
-        transform: see `PartDataset`.
+        size, transform: as for `AnimalParts`.
         download: get and unpack the archive (1.1 GB), checked by its MD5; goes on where it stopped.
 
     Raises:

@@ -34,10 +34,7 @@ class PhotoFolder(PartDataset):
 
     Args:
         root: holds the folders; their names, in alphabetical order, are the categories.
-        split: "train", "test", or "all".
-        train_share: of each category's photographs, spread evenly over their names.
-        size: side of the squares in pixels.
-        transform: see `PartDataset`.
+        split, train_share, size, transform: as for `AnimalParts`; the squares are the crops.
         landmarks: a CSV file with a line for each point, under the header picture,part,row,column:
             the file's path inside `root` with forward slashes, a name, and pixels of the upright
             photograph. Or a .json file of COCO keypoints, whose `file_name` is that path; of

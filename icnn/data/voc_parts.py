@@ -45,16 +45,14 @@ class VOCParts(PartDataset):
 
     Parts are merged from Pascal-Part's pieces: head (with eyes, ears, beak, nose, muzzle, horns),
     torso (with neck and wings), front leg, back leg, leg (of birds), tail. "neck" has a landmark
-    only, because the paper's location instability uses it; its pixels count as torso. A landmark is
-    the centre of the part's bounding box. Paper, section 5.2.1. Used as `AnimalParts` is in
-    lesson 9. Needs `pip install icnn[photos]`. There is no `download`: nobody publishes a checksum.
+    only, for the paper's location instability; its pixels count as torso. A landmark is the centre
+    of the part's bounding box. Paper, section 5.2.1. Used as `AnimalParts` is in lesson 9. Needs
+    `pip install icnn[photos]`. There is no `download`: nobody publishes a checksum.
 
     Args:
         root: the folder that holds `VOCdevkit/VOC2010` and `Annotations_Part`.
         categories: some of bird, cat, cow, dog, horse, sheep; None takes all six.
-        split, train_share: as for `AnimalParts`.
-        size: side of the crops in pixels.
-        transform: see `PartDataset`.
+        split, train_share, size, transform: as for `AnimalParts`.
 
     Raises:
         FileNotFoundError: a file is missing; the message says how to get it.
