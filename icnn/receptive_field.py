@@ -27,8 +27,8 @@ class ReceptiveField:
         rows, cols: (n_h,) and (n_w,) float32, centres of the rows and columns of units, in pixels.
         size: (height, width) of each unit's receptive field, in pixels.
         stride: (down, right), pixels between the centres of neighbouring units.
-        measured: whether all this was measured from gradients, `stride` being no whole number, and
-            is not exact.
+        measured: whether this was measured from gradients, with a `stride` that is no whole number;
+            all is exact otherwise.
     """
 
     rows: Tensor

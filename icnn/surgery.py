@@ -94,7 +94,7 @@ def make_interpretable(
 def part_head(
     inputs: int, size: int, n_categories: int, *, width: int | None, layer: dict | None
 ) -> PartHead:
-    """The head that `make_interpretable` puts on maps (N, inputs, size, size); its options."""
+    """What `make_interpretable` with these options puts on maps (N, inputs, size, size)."""
     channels = width or inputs
 
     def interpretable() -> nn.Module:
