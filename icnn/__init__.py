@@ -4,8 +4,6 @@ The method of Zhang, Wu and Zhu, "Interpretable Convolutional Neural Networks" (
 Every public name is reachable from here and is loaded when it is first used.
 """
 
-from __future__ import annotations
-
 import importlib
 
 __version__ = "0.1.0"

@@ -8,8 +8,6 @@ got, before any work is done. An argument whose default is None may be None. Wha
 names mean in every function stands in `ALWAYS`. `help` says the same.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import math

@@ -1,7 +1,5 @@
 """A training that was interrupted goes on: all that its next epochs depend on, in one file."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

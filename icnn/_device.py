@@ -1,7 +1,5 @@
 """What depends on the device: which path computes, exact products, random numbers."""
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Without a process group everything here leaves its argument as it is.
 """
 
-from __future__ import annotations
-
 import torch.distributed as dist
 from torch import Tensor
 

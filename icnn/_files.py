@@ -1,7 +1,5 @@
 """Files that are whole: shipped ones are checked before they are used, others replaced at once."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Which pixels the units of a map see: followed through one forward pass, or measured."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -37,7 +35,7 @@ class Span(NamedTuple):
     stop: float
     stride: float
 
-    def through(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Span:
+    def through(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> "Span":
         """What the units behind a window see."""
         reach = dilation * (kernel - 1) - padding
         start, stop = self.start - padding * self.stride, self.stop + reach * self.stride

@@ -4,8 +4,6 @@ A network whose head is a linear layer on the means of the maps adds up evidence
 be taken apart without any approximation: into units, into filters, into parts. Taught in lesson 10.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

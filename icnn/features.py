@@ -3,8 +3,6 @@
 Taught in lesson 9.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

@@ -4,8 +4,6 @@ The readable reference for equations 1, 2 and 5 of the paper; `icnn.loss` is the
 same numbers. Taught in lesson 2.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -3,8 +3,6 @@
 Taught in lesson 4.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

@@ -5,8 +5,6 @@ fitnesses of a map are its correlation with a cone, because a template is a cone
 T_μ/τ = max(2 − β‖·−μ‖₁/n, 0) − 1, and T⁻/τ = −1. Taught in lesson 3.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable

@@ -6,8 +6,6 @@ covers [i, i+1). A filter is judged on its *top images*, on which it fires most:
 `top=len(points)` takes all. Among equal scores the earlier image comes first.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 Taught in lessons 4 and 5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +20,21 @@ VARIANTS: dict[str, dict | None] = {
     "interpretable": {},
     "category term": {"category_weight": 0.01},
 }
+
+
+class PartHead(nn.Module):
+    """Maps of a backbone → scores (N, K). Paper, section 3. Used from lesson 5 on.
+
+    `features` makes the maps of the last conv layer, after ReLU; `layer` is an
+    `InterpretableLayer`, or the identity in a plain network; `classifier` scores masked maps.
+    """
+
+    def __init__(self, features: nn.Module, layer: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.features, self.layer, self.classifier = features, layer, classifier
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.classifier(self.layer(self.features(maps)))
 
 
 class InterpretableCNN(nn.Module):
@@ -42,21 +55,6 @@ class InterpretableCNN(nn.Module):
     def maps(self, images: Tensor) -> Tensor:
         """Images → maps (N, C, n, n) of the last conv layer before the mask: what to look at."""
         return self.head.features(self.backbone(images))
-
-
-class PartHead(nn.Module):
-    """Maps of a backbone → scores (N, K). Paper, section 3. Used from lesson 5 on.
-
-    `features` makes the maps of the last conv layer, after ReLU; `layer` is an
-    `InterpretableLayer`, or the identity in a plain network; `classifier` scores masked maps.
-    """
-
-    def __init__(self, features: nn.Module, layer: nn.Module, classifier: nn.Module) -> None:
-        super().__init__()
-        self.features, self.layer, self.classifier = features, layer, classifier
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return self.classifier(self.layer(self.features(maps)))
 
 
 class MeanClassifier(nn.Linear):

@@ -3,8 +3,6 @@
 Taught in lesson 6; `unit_centres` is used wherever a peak becomes a point in the image.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -3,8 +3,6 @@
 Taught in lesson 9.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -4,8 +4,6 @@ Taught in lesson 1. Zhang, Wu and Zhu, "Interpretable Convolutional Neural Netwo
 section 3.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

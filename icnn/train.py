@@ -3,8 +3,6 @@
 Taught in lesson 5.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 The shipped creatures are used from lesson 0 on; photographs, by those who have them, in lesson 9.
 """
 
-from __future__ import annotations
-
 import importlib
 
 from icnn.data.record import PartDataset

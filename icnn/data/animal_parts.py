@@ -3,8 +3,6 @@
 Zhang et al., AAAI 2017 and CVPR 2018. Used in lesson 9; `make photos` runs the benchmark on it.
 """
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request

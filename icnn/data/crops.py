@@ -1,7 +1,5 @@
 """From a photograph and an object's box to one square crop, and points with it."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ class Box:
     bottom: float
     right: float
 
-    def within(self, height: int, width: int) -> Box:
+    def within(self, height: int, width: int) -> "Box":
         """What of the box lies inside an image; a ValueError if nothing does."""
         box = Box(
             max(self.top, 0), max(self.left, 0), min(self.bottom, height), min(self.right, width)

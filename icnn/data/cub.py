@@ -3,8 +3,6 @@
 Wah et al., Caltech technical report CNS-TR-2011-001. Used in lesson 9.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

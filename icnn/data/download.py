@@ -1,7 +1,5 @@
 """Files from public addresses: resumed where they broke off, checked, in place only when whole."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import tarfile

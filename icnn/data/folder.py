@@ -1,7 +1,5 @@
 """One's own photographs: a folder for each category, and landmarks from a table, if there are."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

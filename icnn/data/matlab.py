@@ -3,8 +3,6 @@
 Needs `pip install icnn[photos]`: version 5 files are read by scipy, version 7.3 files by h5py.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,10 +1,9 @@
 """The one record that every data set of the series comes as."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -53,11 +52,11 @@ class PartDataset(Dataset):
         wanted = torch.arange(1, len(self.parts) + 1, dtype=torch.uint8)
         return self.part_ids[:, None] == wanted[:, None, None]
 
-    def subset(self, index: Tensor | slice) -> PartDataset:
+    def subset(self, index: Tensor | slice) -> Self:
         """The images with these indices, or where a (N,) bool tensor is true."""
         return self._with(**{name: getattr(self, name)[index] for name in TENSORS})
 
-    def mirrored(self) -> PartDataset:
+    def mirrored(self) -> Self:
         """The same images with left and right exchanged, landmarks and parts with them."""
         landmarks = self.landmarks.clone()
         landmarks[..., 1] = self.images.shape[-1] - landmarks[..., 1]
@@ -65,13 +64,13 @@ class PartDataset(Dataset):
             images=self.images.flip(-1), landmarks=landmarks, part_ids=self.part_ids.flip(-1)
         )
 
-    def joined(self, other: PartDataset) -> PartDataset:
+    def joined(self, other: Self) -> Self:
         """This data set and then another one; a ValueError if categories or parts differ."""
         if (self.categories, self.parts) != (other.categories, other.parts):
             raise ValueError(f"other must have categories {self.categories} and parts {self.parts}")
         return self._with(**{n: torch.cat([getattr(self, n), getattr(other, n)]) for n in TENSORS})
 
-    def _with(self, **fields: object) -> PartDataset:
+    def _with(self, **fields: object) -> Self:
         """The same data set with other tensors or names; no file is read again."""
         changed = copy.copy(self)
         for name, value in fields.items():

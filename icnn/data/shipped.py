@@ -3,8 +3,6 @@
 `data/README.md` is the datasheet. Used from lesson 0 on; `make data` draws the files again.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which categories are read, and which images of each train and which test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Chen et al., CVPR 2014; the parts are merged as the authors of the interpretable
 Used in lesson 9.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Everything is in the creature's own frame: the body's middle at (0, 0), facing r
 body about 0.9 long. Proportions and pose are random; `scene` puts it into a picture.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from math import pi

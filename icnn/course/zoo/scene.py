@@ -1,7 +1,5 @@
 """A creature, or none, in a picture: colours, background, clutter, pose, and the drawing itself."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 

@@ -3,8 +3,6 @@
 Points are (x, y) with x to the right and y down, in units of the creature that they belong to.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
