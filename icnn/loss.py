@@ -112,9 +112,7 @@ def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor
     it is divided by the number of filters. Taught in lesson 3.
 
     Args:
-        x: maps (N, C, n, n) after ReLU and before the mask, floating.
-        is_target: (N, C) bool, whether image n belongs to the category of filter c.
-        beta: how fast a template decays with distance; no unit.
+        x, is_target, beta: as in `category_loss`.
 
     Returns:
         (N, C, n, n), dtype of `x`.
