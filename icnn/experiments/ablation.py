@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from icnn.loss import paper_gradient
 from icnn.network import CHANNELS, SIDE, MeanClassifier, SmallCNN, conv_block, small_cnn
 from icnn.templates import l1_distances, mask_at, part_templates, template_prior
 
+N_CATEGORIES = 5
 TINTS = torch.tensor([[230, 60, 60], [60, 200, 80], [70, 110, 235], [225, 205, 60], [190, 80, 210]])
 
 
@@ -74,11 +75,7 @@ class TwoPeaksLayer(OtherMaskLayer):
 
 
 class PaperGradientLayer(InterpretableLayer):
-    """The paper's equation 4 in place of the exact gradient.
-
-    Args:
-        literal: with the τ that the paper prints; else at the scale of the exact gradient.
-    """
+    """The paper's equation 4, at the scale of the exact gradient or literally with its τ."""
 
     _needs_labels = True
 
@@ -116,13 +113,7 @@ class OutsideLayer(InterpretableLayer):
         return self.weight * (x * outside / self.scale[:, None, None]).mean()
 
 
-class Recipe(NamedTuple):
-    """How many training images, and how many epochs."""
-
-    images: int
-    epochs: int
-
-
+Recipe = namedtuple("Recipe", "images, epochs")  # how many
 FULL, SHORT = Recipe(5000, 8), Recipe(2500, 6)  # lesson 5's and lesson 8's
 
 
@@ -139,36 +130,30 @@ class Configuration:
     recipe: Recipe = SHORT
 
 
-def layer(**options: float) -> Callable[..., nn.Module]:
-    """An `InterpretableLayer` with other options than its defaults."""
-    return partial(InterpretableLayer, **options)
-
-
 LAYERS: dict[str, Callable[..., nn.Module] | None] = {
     "plain": None,
-    "mask only": layer(weight=0.0),
-    "loss only": layer(mask=False),
+    "mask only": partial(InterpretableLayer, weight=0.0),
+    "loss only": partial(InterpretableLayer, mask=False),
     "mask + loss": InterpretableLayer,
 }
 CONFIGURATIONS: dict[str, Configuration] = {
     **{name: Configuration("parts", kind) for name, kind in LAYERS.items()},
-    **{
-        f"max: {name}": Configuration("max head", kind, MaxClassifier)
-        for name, kind in LAYERS.items()
-    },
+    **{f"max: {name}": Configuration("max head", k, MaxClassifier) for name, k in LAYERS.items()},
     "early layer": Configuration("place of the layer", early=True),
     "mask at the best template": Configuration("mask", BestTemplateLayer),
     "mask at the mean position": Configuration("mask", MeanPositionLayer),
     "two masks": Configuration("mask", TwoPeaksLayer),
     "equation 4": Configuration("gradient", PaperGradientLayer),
     "penalty outside the mask": Configuration("gradient", partial(OutsideLayer, weight=1.0)),
-    "λ = 0.5": Configuration("weight", layer(weight=0.5)),
-    "λ = 5": Configuration("weight", layer(weight=5.0)),
-    "κ = 0.2": Configuration("sharpness", layer(sharpness=0.2)),
-    "κ = 10": Configuration("sharpness", layer(sharpness=10.0)),
-    "β = 2": Configuration("beta", layer(beta=2.0)),
-    "β = 8": Configuration("beta", layer(beta=8.0)),
-    "category term, λ = 0.1": Configuration("category", layer(category_weight=0.1)),
+    "λ = 0.5": Configuration("weight", partial(InterpretableLayer, weight=0.5)),
+    "λ = 5": Configuration("weight", partial(InterpretableLayer, weight=5.0)),
+    "κ = 0.2": Configuration("sharpness", partial(InterpretableLayer, sharpness=0.2)),
+    "κ = 10": Configuration("sharpness", partial(InterpretableLayer, sharpness=10.0)),
+    "β = 2": Configuration("beta", partial(InterpretableLayer, beta=2.0)),
+    "β = 8": Configuration("beta", partial(InterpretableLayer, beta=8.0)),
+    "category term, λ = 0.1": Configuration(
+        "category", partial(InterpretableLayer, category_weight=0.1)
+    ),
     **{
         f"tinted: {name}": Configuration("shortcut", LAYERS[name], tinted=True)
         for name in ("plain", "mask only", "mask + loss")
@@ -177,29 +162,21 @@ CONFIGURATIONS: dict[str, Configuration] = {
 
 
 def build(
-    name: str,
-    *,
-    n_categories: int = 5,
-    seed: int = 0,
-    among: Mapping[str, Configuration] = CONFIGURATIONS,
+    name: str, *, seed: int = 0, among: Mapping[str, Configuration] = CONFIGURATIONS
 ) -> SmallCNN:
-    """A network of a lesson, not trained; the same seed gives the same first convolutions.
-
-    Raises:
-        ValueError: an unknown name.
-    """
+    """A network of a lesson, not trained; the same seed gives the same first convolutions."""
     if name not in among:
         raise ValueError(f"name must be one of {', '.join(among)}, got {name!r}")
     chosen = among[name]
-    model = small_cnn("plain", n_categories=n_categories, seed=seed)
+    model = small_cnn("plain", n_categories=N_CATEGORIES, seed=seed)
     with seeded(seed):
         if chosen.filters != CHANNELS:
             last = conv_block(CHANNELS, chosen.filters, 3)
             model.backbone = nn.Sequential(*model.backbone[: -len(last)], *last)
         if (chosen.filters, chosen.head) != (CHANNELS, MeanClassifier):
-            model.head.classifier = chosen.head(chosen.filters, n_categories)
+            model.head.classifier = chosen.head(chosen.filters, N_CATEGORIES)
         if chosen.layer is not None:
-            model.head.layer = chosen.layer(chosen.filters, SIDE, n_categories=n_categories)
+            model.head.layer = chosen.layer(chosen.filters, SIDE, n_categories=N_CATEGORIES)
     if chosen.early:
         model.backbone, later = model.backbone[:9], model.backbone[9:]
         model.head.classifier = nn.Sequential(later, model.head.classifier)
@@ -207,13 +184,10 @@ def build(
 
 
 def tinted(data: PartDataset, *, share: float = 0.9, shift: int = 0, seed: int = 0) -> PartDataset:
-    """The same pictures with a coloured background: half of its colour is a category's tint.
+    """Creatures with a coloured background: half of its colour is a category's tint.
 
-    Args:
-        data: creatures.
-        share: of the pictures that get the tint of their category; the others get a random one.
-        shift: 0 for the tint of the picture's own category, 1 for that of the next one, …
-        seed: of what is random.
+    A share of the pictures gets the tint of its own category, or with a shift that of the shift-th
+    next one; the others get a random tint.
     """
     generator = torch.Generator().manual_seed(seed)
     own = torch.rand(len(data), generator=generator) < share

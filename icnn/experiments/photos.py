@@ -49,13 +49,10 @@ HARDER = ("zebra", "cattle", "turtle")  # added later: a run over 29 animals had
 def train_head(
     train: FeatureDataset, validation: FeatureDataset, variant: str, *, seed: int
 ) -> PartHead:
-    """A head on the maps of a frozen backbone, trained in one of five variants.
+    """A head on the maps of a frozen backbone, trained in one of `VARIANTS`.
 
-    Args:
-        train: the features of the training images, with those of their mirror images if wanted.
-        validation: features that are only watched.
-        variant: one of `VARIANTS`; "interpretable" is the layer with its defaults.
-        seed: of the weights and of the order of the images.
+    The features of validation images are only watched. The seed is of the weights and of the order
+    of the images.
     """
     head = new_head(train.images.shape, len(train.categories), variant, seed=seed)
     head.to(train.images.device)
@@ -86,17 +83,14 @@ class HalfPrecision(nn.Module):
 def train_end_to_end(
     model: InterpretableCNN, train: PartDataset, validation: PartDataset, *, seed: int
 ) -> None:
-    """Train backbone and head together, with the recipe for two new layers or the paper's surgery.
+    """Train backbone and head of `icnn.make_interpretable` together, validation is only watched.
 
-    Args:
-        model: `icnn.make_interpretable`'s, with `width` or without.
-        train, validation: images, with their mirror images if wanted; the second only watched.
-        seed: of the order of the images, and of dropout.
+    With the recipe for two new layers, or for the paper's surgery. The seed is of the order of the
+    images, and of dropout.
     """
     new = isinstance(model.head.features[0], nn.Dropout2d)
-    rates = {"backbone": BACKBONE_RATE if new else 4 * BACKBONE_RATE, "head": 1e-3}
-    epochs = 10 if new else 16
-    options = {**RECIPE, "epochs": epochs, "learning_rate": rates}
+    epochs, rate = (10, BACKBONE_RATE) if new else (16, 4 * BACKBONE_RATE)
+    options = {**RECIPE, "epochs": epochs, "learning_rate": {"backbone": rate, "head": 1e-3}}
     fit(model, train, validation, seed=seed, progress=False, **options)
 
 
@@ -106,23 +100,19 @@ def measure_places(
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
     """Where filters fire: each of `MEASURES` on a data set, and the peaks they are made of.
 
-    A filter is measured on the images of its own category: the one that activates it most among
-    those with landmarks. "tracking" is the mean over the live filters of the part that each tracks
-    best (`best_part_tracking`, clipped at −1), "best ten" that of the ten best filters, "centre"
-    and "best" the location instability of the constant controls. "consistency" is the share of the
+    For maps (N, C, n, n) before the mask, of square images with landmarks in pixels. A filter is
+    measured on the images of its own category: the one that activates it most among those with
+    landmarks. "tracking" is the mean over the live filters of the part that each tracks best
+    (`best_part_tracking`, clipped at −1), "best ten" that of the ten best filters, "centre" and
+    "best" the location instability of the constant controls. "consistency" is the share of the
     filters around whose peak a box of 72 pixels of 224 holds one part in 80 % of the images that
     have it, "in box" the mean of the best part's share; a constant's beside it. "mass inside" is
     the share of a map's activation within the mask, "rivals" how many units outside it come
     within a tenth of the peak, "correlation" that of a peak's column with the first part's: below 0
     for filters that find the other end of an animal.
-
-    Args:
-        maps: (N, C, n, n) of all images, before the mask.
-        data: their data set; landmarks in pixels of square images.
-        image_size: side of these images.
     """
-    n_marked = _marked(data)
-    with_parts = data.labels < n_marked
+    n_marked = len(data.labels[data.landmarks.isfinite().flatten(1).any(1)].unique())
+    with_parts = data.labels < n_marked  # they come first
     animals, maps = data.subset(with_parts), maps[with_parts]
     points, scores = to_pixels(maps, image_size)
     live, category = measure.live_filters(maps), assign_categories(maps, animals.labels, n_marked)
@@ -156,8 +146,7 @@ def measure_places(
         "rivals": rivals[live].mean(),
         "correlation": correlation.mean(),
     }
-    numbers = {name: v.item() if isinstance(v, Tensor) else v for name, v in row.items()}
-    return numbers, peaks
+    return {name: v.item() if isinstance(v, Tensor) else v for name, v in row.items()}, peaks
 
 
 def _by_category(peaks: dict[str, Tensor]) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
@@ -171,14 +160,9 @@ def _by_category(peaks: dict[str, Tensor]) -> Iterator[tuple[Tensor, tuple[Tenso
 def resampled(peaks: dict[str, Tensor], size: int, *, samples: int = SAMPLES, seed: int) -> Tensor:
     """Tracking and instability of a run had other pictures been drawn: (samples, 2).
 
-    A part is chosen on one half of the pictures and measured on the other, so each half is drawn
-    by itself. The same seed draws the same pictures for every network: differences are paired.
-
-    Args:
-        peaks: what `measure_places` gives beside its row, with "points" in pixels.
-        size: side of the images.
-        samples: how often pictures are drawn.
-        seed: of the drawing.
+    From the peaks that `measure_places` gives, on square images of a size in pixels. A part is
+    chosen on one half of the pictures and measured on the other, so each half is drawn by itself.
+    The same seed draws the same pictures for every network: differences are paired.
     """
     draw = torch.Generator().manual_seed(seed)
     found = torch.full((samples, 2, len(peaks["category"])), torch.nan)
@@ -221,10 +205,10 @@ def box_share(points: Tensor, landmarks: Tensor, image_size: int) -> Tensor:
     return share.nan_to_num(0).amax(1)
 
 
-def _constants(landmarks: Tensor, size: int, grid: int = 16) -> tuple[float, float, float, float]:
+def _constants(landmarks: Tensor, size: int) -> tuple[float, float, float, float]:
     """Instability and box share of filters that always fire at one place: centre, best; twice."""
-    control = measure.constant_control(landmarks, size, grid=grid)
-    share = (torch.arange(grid) + 0.5) / grid
+    control = measure.constant_control(landmarks, size, grid=16)
+    share = (torch.arange(16) + 0.5) / 16
     places = torch.cat([torch.full((1, 2), 0.5), torch.cartesian_prod(share, share)]) * size
     in_box = box_share(places.expand(len(landmarks), -1, 2), landmarks, size)
     return control.centre, control.best, in_box[0].item(), in_box.max().item()
@@ -248,17 +232,10 @@ def _correlation(columns: Tensor, landmark: Tensor) -> Tensor:
 def unsupervised_maps(name: str, train: Tensor, test: Tensor, *, seed: int) -> Tensor:
     """Maps of parts that nobody taught, on the features that the heads get: a baseline.
 
-    Fitted to every unit of the training images of one category: NMF (multiplicative updates; of
-    each standardised channel the positive and the negative part), k-means (a unit belongs to the
-    centre whose map is highest there: x·c − c²/2), the channels themselves, or random directions.
-
-    Args:
-        name: one of `BASELINES`, with the number of parts.
-        train, test: features (N, C, n, n) of the category's training and of the test images.
-        seed: of the random start.
-
-    Returns:
-        (M, parts, n, n) for the test images.
+    Fitted to every unit of the training images (N, C, n, n) of one category, for test images
+    (M, C, n, n) → (M, parts, n, n): NMF (multiplicative updates; of each standardised channel the
+    positive and the negative part), k-means (a unit belongs to the centre whose map is highest
+    there: x·c − c²/2), the channels themselves, or random directions; one of `BASELINES`.
     """
     generator = torch.Generator().manual_seed(seed)
     if name == "raw channels":
@@ -330,15 +307,10 @@ def supervised_tracking(
 ) -> float:
     """A measure of the features: how well a detector that is taught a part tracks it.
 
-    Trained by cross-entropy to fire in the unit under the landmark. No filter of ours is told where
-    a part is; what this one cannot follow is at least hard to find in these maps.
-
-    Args:
-        train, test: features; only images that have the part are used.
-        part: which landmark.
-        image_size: side of the images in pixels.
-        seed: of the weights and of the order of the images.
-        layers: 1 for one 1×1 convolution, 2 for the 3×3 one of `WIDTH` filters of a head before it.
+    Trained by cross-entropy to fire in the unit under the landmark, on the images that have the
+    part. No filter of ours is told where a part is; what this one cannot follow is at least hard to
+    find in these maps. One layer is a 1×1 convolution; with two, the 3×3 one of `WIDTH` filters of
+    a head comes before it.
     """
     train, test = (d.subset(d.landmarks[:, part].isfinite().all(-1)) for d in (train, test))
     channels, n = train.images.shape[1:3]
@@ -380,9 +352,3 @@ def to_pixels(maps: Tensor, image_size: int) -> tuple[Tensor, Tensor]:
     """
     units, scores = measure.peaks(maps)
     return (units + 0.5) * (image_size / maps.shape[-1]), scores
-
-
-def _marked(data: PartDataset) -> int:
-    """The number of categories with landmarks; they come first."""
-    has = [data.landmarks[data.labels == k].isfinite().any() for k in range(len(data.categories))]
-    return sum(map(bool, has))

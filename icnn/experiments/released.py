@@ -49,11 +49,8 @@ DEFAULT_WEIGHT = 1e-5 * 0.1  # the constant of the code times "mag"; its `lossWe
 def mean_position(x: Tensor) -> Tensor:
     """The mean position of each map's activation, rounded to a unit; halves are rounded up.
 
-    Args:
-        x: maps (N, C, n, n) after ReLU, floating; values are not checked.
-
-    Returns:
-        (N, C, 2) int64, (row, col); the first unit for a silent map.
+    Of maps (N, C, n, n) after ReLU, floating; values are not checked. Returns (N, C, 2) int64,
+    (row, col); the first unit for a silent map.
     """
     axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
     total = x.sum((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)
@@ -65,9 +62,7 @@ def mean_position(x: Tensor) -> Tensor:
 def activation_spread(x: Tensor, where: Tensor) -> Tensor:
     """Root of the activation-weighted mean squared distance from a position: (N, C), in units.
 
-    Args:
-        x: maps (N, C, n, n) after ReLU, floating.
-        where: (N, C, 2) int64, (row, col), such as `mean_position(x)`.
+    Of maps (N, C, n, n) after ReLU, floating; the position is (row, col), (N, C, 2) int64.
     """
     axis = torch.arange(x.shape[-1], dtype=x.dtype, device=x.device)
     rows, columns = ((axis - where[..., k, None]) ** 2 for k in (0, 1))
@@ -75,23 +70,12 @@ def activation_spread(x: Tensor, where: Tensor) -> Tensor:
     return (squares / x.sum((-2, -1)).clamp_min(torch.finfo(x.dtype).tiny)).sqrt()
 
 
-@checked(
-    n=SIZE,
-    beta=Array("C"),
-    where=Array("N C 2", "integer", below="n"),
-)
+@checked(n=SIZE, beta=Array("C"), where=Array("N C 2", "integer", below="n"))
 def released_template(where: Tensor, beta: Tensor, n: int) -> Tensor:
     """max(1 − β·distance, −1) around each position; the mask is its positive part.
 
-    The distance is city-block in coordinates that run from −1 to 1 along each side.
-
-    Args:
-        where: (N, C, 2) int64, (row, col) in units.
-        beta: (C,) floating, one for each filter.
-        n: side of the maps, in units.
-
-    Returns:
-        (N, C, n, n) in [−1, 1], dtype of `beta`.
+    The distance is city-block in coordinates that run from −1 to 1 along each side of n units.
+    Positions (N, C, 2) int64, (row, col) in units, and β (C,) → (N, C, n, n), dtype of `beta`.
     """
     where = where.long()  # bytes would be taken for bools
     place = torch.linspace(-1, 1, n, dtype=beta.dtype, device=beta.device)
@@ -117,14 +101,11 @@ def released_gradient(
     large and mends it; here the largest exponent is taken out first, which changes nothing else.
 
     Args:
-        x: maps (N, C, n, n) after ReLU and before the mask, floating.
+        x: maps (N, C, n, n) after ReLU and before the mask, floating; so is what is returned.
         template: (N, C, n, n), as `released_template` gives it.
         is_target: (N, C) bool, whether image n belongs to the category of filter c.
         share: of the images that belong to a category; both kinds then weigh the same,
             w = 0.5/share and 0.5/(1 − share). None: w = 1, as with a single category.
-
-    Returns:
-        (N, C, n, n), dtype of `x`.
     """
     if (template.abs() > 1).any():
         low, high = (float(value) for value in template.detach().aminmax())
@@ -140,18 +121,10 @@ def released_gradient(
 
 @checked(channels=SIZE, size=SIZE, steps_per_epoch=SIZE, weight=WEIGHT)
 class ReleasedLayer(InterpretableLayer):
-    """The released code's layer, in the place of an `InterpretableLayer`.
+    """The released code's layer, in the place of an `InterpretableLayer`; training needs labels.
 
-    What is left out: the floor of 0.1 on the first mean peaks. What `icnn.fit` adds: the ramp.
-    Labels are needed in training.
-
-    Args:
-        channels, size: number of filters C and side n of the maps.
-        steps_per_epoch: batches in an epoch; the weight is divided by the number of the epoch.
-        weight: of the push; 1e-6 in the release.
-        n_categories: how many there are.
-
-    Input and output: (N, C, n, n), after ReLU, floating.
+    What is left out: the floor of 0.1 on the first mean peaks. What `icnn.fit` adds: the ramp. The
+    weight of the push is divided by the number of the epoch, which has `steps_per_epoch` batches.
     """
 
     _needs_labels = True

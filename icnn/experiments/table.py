@@ -28,12 +28,8 @@ def fill(
 ) -> None:
     """Do the tasks that a table has no row of; their rows are written as soon as they are known.
 
-    Args:
-        path: a CSV file, or where to make it.
-        header: its columns; the first ones name the task.
-        tasks: in the order of their rows.
-        work: a task's names → the rest of its rows; floats get four digits.
-        pool: `workers`.
+    The first columns name a task, and `work` gives the rest of its rows; floats get four digits.
+    Rows stand in the order of their tasks.
     """
     order, rows = {tuple(map(str, task)): task for task in tasks}, {}
     if path.exists():

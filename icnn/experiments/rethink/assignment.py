@@ -79,23 +79,13 @@ class LearnedLayer(MeanActivationLayer):
 
 
 @checked(
-    activation=Array("N C"),
-    n_categories=SIZE,
-    labels=Array("N", "integer", below="n_categories"),
+    activation=Array("N C"), n_categories=SIZE, labels=Array("N", "integer", below="n_categories")
 )
 def label_information(activation: Tensor, labels: Tensor, n_categories: int) -> Tensor:
     """Mutual information of "the filter is active" with "the image is of category k", in nats.
 
     Active means above the filter's median. Categories on which it is active less often than
-    elsewhere count as −1.
-
-    Args:
-        activation: (N, C) floating.
-        labels: (N,) integer.
-        n_categories: K.
-
-    Returns:
-        (C, K).
+    elsewhere count as −1. Activation (N, C) floating and labels (N,) integer → (C, K).
     """
     active = (activation > activation.median(0).values).double()
     member = nn.functional.one_hot(labels.long(), n_categories).double()
@@ -125,10 +115,9 @@ def soft_category_loss(x: Tensor, belongs: Tensor, *, sharpness: float, scale: T
 
 
 def settling(trace: list[Tensor]) -> tuple[float, float]:
-    """How a filter's category behaved in training, over all filters.
+    """The share of filters that ended with the category they had after three tenths of the steps.
 
-    Returns the share of filters that ended with the category they had after three tenths of the
-    steps (from there on the losses are in full), and the mean number of changes after that.
+    From there on the losses are in full. And the mean number of changes after that.
     """
     chosen = torch.stack(trace)[len(trace) * 3 // 10 :]
     changes = (chosen[1:] != chosen[:-1]).sum(0).double()

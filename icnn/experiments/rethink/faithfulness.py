@@ -25,20 +25,16 @@ def attributions(model: SmallCNN, images: Tensor, categories: Tensor) -> dict[st
     """What each 4 × 4 square of the pictures is worth, by three methods and two controls.
 
     "parts" adds up the units' contributions; Grad-CAM is taken where one usually takes it, at the
-    last conv layer (before the mask); integrated gradients start from a grey picture.
-
-    Returns:
-        name → (N, 16, 16), signed, but for Grad-CAM and the controls.
+    last conv layer (before the mask); integrated gradients start from a grey picture. Each is
+    (N, 16, 16), signed, but for Grad-CAM and the controls.
     """
     from captum.attr import IntegratedGradients, LayerGradCam
 
-    cam = LayerGradCam(model, model.backbone).attribute(
-        images, target=categories, relu_attributions=True
-    )
+    cam, integrated = LayerGradCam(model, model.backbone), IntegratedGradients(model)
+    cam = cam.attribute(images, target=categories, relu_attributions=True)
+    steps = {"n_steps": 32, "internal_batch_size": 256}
     grey = torch.full_like(images, 0.5)
-    slopes = IntegratedGradients(model).attribute(
-        images, grey, target=categories, n_steps=32, internal_batch_size=256
-    )
+    slopes = integrated.attribute(images, grey, target=categories, **steps)
     generator = torch.Generator().manual_seed(0)
     axis = torch.arange(SIDE) - (SIDE - 1) / 2
     centre = -(axis[:, None] ** 2 + axis**2).expand(len(images), -1, -1)
@@ -90,10 +86,7 @@ def _visible(masks: Tensor) -> tuple[Tensor, ...]:
 
 
 class Erasure(NamedTuple):
-    """One erased part a row: its picture, its cell (predicted category and part), the lost score.
-
-    And what was claimed, by several methods; all (M,).
-    """
+    """For M erased parts: pictures, cells (predicted category and part), lost scores, claims."""
 
     picture: Tensor
     cell: Tensor
@@ -107,12 +100,8 @@ def erasure_claims(model: SmallCNN, data: PartDataset, known: PartDataset) -> Er
 
     "parts, by name" adds up the filters called after the part. Three controls: the names dealt out
     anew; a table that never looks at the picture, the mean claim for each category and part on
-    other pictures; and the part's area.
-
-    Args:
-        model: a network.
-        data: pictures with part masks.
-        known: other pictures, with landmarks, for the names and for the table.
+    other pictures; and the part's area. The `known` are other pictures, with landmarks, for the
+    names and for the table.
     """
     images, n_parts, names = data.floats(), len(data.parts), named_filters(model, known)
     which, part, without = erased(data)
@@ -155,11 +144,10 @@ def _on_part(worth: Tensor, data: PartDataset) -> Tensor:
 
 
 def agreement(claim: Tensor, found: Erasure) -> tuple[float, float, float]:
-    """How well a claim (M,) foretells the loss.
+    """How well a claim (M,) foretells the loss, in three numbers.
 
-    Returns:
-        their correlation; how often the greatest claim of a picture is its greatest loss; and their
-        correlation within a category and part, which a claim that never looks cannot have (NaN).
+    Their correlation; how often the greatest claim of a picture is its greatest loss; and their
+    correlation within a category and part, which a claim that never looks cannot have (NaN).
     """
     pictures = [found.picture == i for i in found.picture.unique()]
     hits = [bool(claim[one].argmax() == found.loss[one].argmax()) for one in pictures]
@@ -208,12 +196,8 @@ def name_intervals(seeds: list[Erasure], n_pictures: int) -> dict[str, tuple[flo
 def left_without(model: SmallCNN, data: PartDataset, known: PartDataset) -> Tensor:
     """What is left of a filter's peak when a part is erased, on pictures of its own category.
 
-    Args:
-        model, data: as for `erasure_claims`.
-        known: other pictures, to find the category of a filter.
-
-    Returns:
-        (C, K): mean peak without the part, divided by that with it; NaN where no picture has it.
+    (C, K): mean peak without the part, divided by that with it; NaN where no picture has it. The
+    `known` are other pictures, to find the category of a filter.
     """
     maps = icnn.predict(model.maps, known.floats())
     own = icnn.assign_categories(maps, known.labels, len(known.categories))
@@ -228,9 +212,7 @@ def left_without(model: SmallCNN, data: PartDataset, known: PartDataset) -> Tens
 def silence(left: Tensor, names: Tensor) -> tuple[float, float, float]:
     """Means over the filters with a name, of `left_without` (C, K) and their names (C,).
 
-    Returns:
-        what is left without the part of that name; what is left without another part; how often
-        the part of that name leaves least.
+    What is left without the part of that name; without another part; how often the first is least.
     """
     left, names = left[names >= 0], names[names >= 0]
     named = nn.functional.one_hot(names, left.shape[1]).bool()

@@ -55,16 +55,13 @@ class Familiarity:
         self.patterns = (peaks > self.middle).float()
         weight = model.head.classifier.weight.detach() * maps.mean((0, 2, 3))
         self.loudest = weight.topk(min(NEAREST, len(self.scale)), 1).indices  # (K, 8)
-        self.shapes = [
-            _gaussian(_distances(points[train.labels == k][:, filters]))
-            for k, filters in enumerate(self.loudest)
-        ]
+        own = ((train.labels == k, filters) for k, filters in enumerate(self.loudest))
+        self.shapes = [_gaussian(_distances(points[which][:, filters])) for which, filters in own]
 
     @torch.no_grad()
     def scores(self, images: Tensor) -> dict[str, Tensor]:
         """Each score (N,) of images (N, 3, H, W) in [0, 1]."""
-        maps = icnn.predict(self.model.maps, images)
-        head = self.model.head
+        maps, head = icnn.predict(self.model.maps, images), self.model.head
         logits = head.classifier(head.layer(maps))
         predicted = logits.argmax(1)
         points, peaks = peak_points(self.model, maps)

@@ -15,7 +15,7 @@ from icnn._check_args import Array, checked
 from icnn.network import SmallCNN
 
 PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)
-SHOTS = (1, 2, 5, 10, 20)
+SHOTS, DRAWS = (1, 2, 5, 10, 20), 20
 READOUTS: dict[str, Callable[[SmallCNN, Tensor], Tensor]] = {
     "head": lambda model, maps: model.head.layer(maps).mean((2, 3)),
     "masked": lambda _, maps: (maps * icnn.part_mask(maps)).mean((2, 3)),
@@ -38,37 +38,26 @@ def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
 
 @checked(positive=Array("N"), negative=Array("M"))
 def auroc(positive: Tensor, negative: Tensor) -> float:
-    """The probability that a positive scores higher than a negative; ties count one half.
+    """The probability that a positive (N,) scores higher than a negative (M,), floating.
 
-    Args:
-        positive, negative: (N,) and (M,) scores, floating.
+    Ties count one half.
     """
-    both = torch.cat([positive, negative]).double()
-    values, place = both.unique(return_inverse=True)
-    counts = torch.bincount(place, minlength=len(values)).double()
-    rank = (counts.cumsum(0) - (counts - 1) / 2)[place][: len(positive)]
-    wins = rank.sum() - len(positive) * (len(positive) + 1) / 2
-    return (wins / (len(positive) * len(negative))).item()
+    wins = torch.sign(positive[:, None] - negative).double()  # 1, 0 or −1
+    return (0.5 + wins.mean() / 2).item()
 
 
 def few_shots(
-    familiar: Tensor, labels: Tensor, new: Tensor, shots: int, *, draws: int = 20
+    familiar: Tensor, labels: Tensor, new: Tensor, shots: int
 ) -> Callable[[Tensor, Tensor, float], float]:
     """Learn "is it the new category?" from few examples, many times; returns how to score it.
 
-    Args:
-        familiar: features (N, C) of images of the known categories.
-        labels: (N,) their categories.
-        new: (M, C), features of images of the new category.
-        shots: examples of the new category and of each known one.
-        draws: how many sets of examples.
-
-    Returns:
-        score(other, fresh, penalty): mean AUROC of fresh images (new category) against other ones.
+    From features (N, C) of familiar images with their labels (N,), and (M, C) of new ones, `DRAWS`
+    sets with so many examples of the new category and of each known one. score(other, fresh,
+    penalty) is then the mean AUROC of fresh images (new category) against other ones.
     """
     generator = torch.Generator().manual_seed(shots)
     sets = []
-    for _ in range(draws):
+    for _ in range(DRAWS):
         order = torch.randperm(len(familiar), generator=generator)
         old = [order[labels[order] == c][:shots] for c in labels.unique()]
         chosen = torch.randperm(len(new), generator=generator)[:shots]
@@ -80,7 +69,7 @@ def few_shots(
     def score(other: Tensor, fresh: Tensor, penalty: float) -> float:
         weights = torch.stack([ridge(*one, penalty) for one in sets], 1)
         pairs = zip((fresh @ weights).T, (other @ weights).T, strict=True)
-        return sum(auroc(*pair) for pair in pairs) / draws
+        return sum(auroc(*pair) for pair in pairs) / DRAWS
 
     return score
 
