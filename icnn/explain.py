@@ -31,13 +31,12 @@ class Contributions(NamedTuple):
 def contributions(model: InterpretableCNN, images: Tensor) -> Contributions:
     """What each filter adds to each category's score; with the bias they add up to the score.
 
+    `filters` (N, K, C) is positive where the filter speaks for the category, `bias` is (K,), and
+    `filters.sum(2) + bias` are the scores, up to rounding.
+
     Args:
         model: an `InterpretableCNN` whose classifier is linear on the means of the maps.
         images: (N, 3, H, W) in [0, 1].
-
-    Returns:
-        Contributions: `filters` (N, K, C), positive where the filter speaks for the category, and
-        `bias` (K,); `filters.sum(2) + bias` are the scores, up to rounding.
 
     Raises:
         TypeError: another model or classifier.
@@ -115,7 +114,8 @@ def deletion(
     """The probability of a category while the picture is taken away, the most important first.
 
     A faithful explanation finds what the network relies on, so the probability falls early and the
-    mean over the steps is low. What fills the holes matters: try more than one.
+    mean over the steps is low. What fills the holes matters: try more than one. Gives
+    (N, steps + 1) probabilities, from the whole picture to the fill alone.
 
     Args:
         model: images → scores (N, K).
@@ -123,9 +123,6 @@ def deletion(
         categories: (N,) integer, whose probability is followed.
         importance: (N, n, n), of n × n equal squares of the picture; n divides H and W.
         steps: in how many equal shares the squares are taken away.
-
-    Returns:
-        (N, steps + 1) probabilities, from the whole picture to the fill alone.
     """
     n = importance.shape[-1]
     if images.shape[2] % n or images.shape[3] % n:

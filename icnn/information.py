@@ -33,16 +33,10 @@ class EntropyTerms(NamedTuple):
 
 @checked(x=Array("N C n n"), templates=Array("n²+1 n n", like="x"))
 def fitness(x: Tensor, templates: Tensor) -> Tensor:
-    """How well each map fits each template: tr(x·T) = Σ_ij x_ij t_ij.
+    """How well each map fits each template: tr(x·T) = Σ_ij x_ij t_ij, as (N, C, n²+1); no unit.
 
-    Paper, section 3.1 (below eq. 2). Taught in lesson 1.
-
-    Args:
-        x: feature maps (N, C, n, n), floating.
-        templates: (n²+1, n, n) of the same dtype, as `part_templates` returns them.
-
-    Returns:
-        (N, C, n²+1), dtype of `x`; no unit.
+    Of feature maps x (N, C, n, n), floating, and templates (n²+1, n, n) of the same dtype, as
+    `part_templates` returns them. Paper, section 3.1 (below eq. 2). Taught in lesson 1.
     """
     return torch.einsum("bcij,tij->bct", x, templates)
 
@@ -62,7 +56,7 @@ def log_marginal(fitness: Tensor, prior: Tensor) -> Tensor:
 
 @checked(fitness=SCORES, prior=PRIOR)
 def mutual_information(fitness: Tensor, prior: Tensor) -> Tensor:
-    """MI(X; T) = Σ_T p(T) Σ_x p(x|T) log[p(x|T)/p(x)], for each filter.
+    """MI(X; T) = Σ_T p(T) Σ_x p(x|T) log[p(x|T)/p(x)], for each filter: (C,) in nats.
 
     Equation 1 without its minus sign. It is 0 for one image or for identical images, and at most
     log N and H(T). Taught in lesson 2.
@@ -70,9 +64,6 @@ def mutual_information(fitness: Tensor, prior: Tensor) -> Tensor:
     Args:
         fitness: (N, C, n²+1), images first, as `icnn.fitness` returns it.
         prior: (n²+1,), positive, sums to 1, of the same dtype.
-
-    Returns:
-        (C,) in nats.
     """
     log_p = log_likelihood(fitness)
     ratio = log_p - log_marginal(fitness, prior)[..., None]
@@ -90,9 +81,6 @@ def entropy_terms(fitness: Tensor, prior: Tensor) -> EntropyTerms:
 
     Args:
         fitness, prior: as for `mutual_information`; the negative template last.
-
-    Returns:
-        EntropyTerms: three (C,) tensors in nats.
     """
     log_joint = prior.log() + log_likelihood(fitness)  # log p(T, x)
     log_positive = log_joint[..., :-1].logsumexp(-1, keepdim=True)  # log p(T⁺, x)

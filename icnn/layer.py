@@ -223,18 +223,15 @@ class InterpretableLayer(nn.Module):
 def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
     """Weighted sum of the filter losses of all interpretable layers in a model; add it to yours.
 
-    Each layer contributes weight · `filter_loss` + category_weight · `category_loss`, computed from
-    its last forward; a model without such layers gives 0. (Of the copies that
-    `torch.nn.DataParallel` makes for a forward none is left: use DistributedDataParallel.) Paper,
-    section 3.1. Taught in lesson 4.
+    A scalar with gradient. Each layer contributes weight · `filter_loss` + category_weight ·
+    `category_loss`, computed from its last forward; without such layers it is 0. (Of the copies
+    that `torch.nn.DataParallel` makes for a forward none is left: use DistributedDataParallel.)
+    Paper, section 3.1. Taught in lesson 4.
 
     Args:
         model: any module.
         labels: (N,) integer categories of that batch's images; needed where a layer has a
             category term.
-
-    Returns:
-        A scalar with gradient.
 
     Raises:
         RuntimeError: the last forward was not in training mode, or without gradients.
@@ -246,17 +243,11 @@ def filter_losses(model: nn.Module, labels: Tensor | None = None) -> Tensor:
 
 @checked(activations=Array("N C n n"), labels=LABELS)
 def assign_categories(activations: Tensor, labels: Tensor, n_categories: int) -> Tensor:
-    """The category of each filter: the one whose images activate it most on average.
+    """The category of each filter, whose images activate it most on average: (C,) int64.
 
-    Paper, section 3 (end of "Learning"). Taught in lesson 4.
-
-    Args:
-        activations: maps (N, C, n, n) before the mask, floating.
-        labels: (N,) integer categories, below n_categories.
-        n_categories: how many there are.
-
-    Returns:
-        (C,) int64; the lowest index at a tie. A category without images is never chosen.
+    Of maps (N, C, n, n) before the mask, floating, with labels (N,), integer, below n_categories.
+    The lowest index at a tie; a category without images is never chosen. Paper, section 3 (end of
+    "Learning"). Taught in lesson 4.
     """
     sums, counts = _category_sums(activations, labels, n_categories)
     return (sums / counts).masked_fill(counts == 0, -torch.inf).argmax(1)

@@ -82,15 +82,12 @@ def category_loss(
     proportional to exp(fitness), all Z_T taken as equal: a map is judged by itself and not against
     the batch, whose Z_T changed nothing that we could measure. No positive fitness is below the
     negative one, so an image of another category costs at least log(n² + 1), when its map is
-    silent. Taught in lesson 3.
+    silent. A scalar in nats, 0 or more. Taught in lesson 3.
 
     Args:
         x: maps (N, C, n, n) after ReLU and before the mask, floating; values are not checked.
         is_target: (N, C) bool, whether image n belongs to the category of filter c.
         sharpness, scale, beta: as in `filter_loss`.
-
-    Returns:
-        A scalar in nats, 0 or more.
     """
     flat = _flat(x) * _gain(x, sharpness, scale)[:, None]
     scores = _Linear.apply(flat, *_templates(x.shape[-1], beta, flat))
@@ -104,18 +101,12 @@ def category_loss(
 
 @checked(x=Array("N C n n"), is_target=IS_TARGET)
 def paper_gradient(x: Tensor, is_target: Tensor, *, beta: float = 4.0) -> Tensor:
-    """Equation 4 of the paper, as a gradient of `filter_loss` to descend.
+    """Equation 4 of the paper, as a gradient of `filter_loss` to descend: (N, C, n, n).
 
     The paper freezes Z_T and p(x) and keeps one template per map: the positive one at the map's
     peak for an image of the filter's category, the negative one for any other. As printed, eq. 4
     has the sign of the mutual information; here it has the sign of the loss, and like `filter_loss`
-    it is divided by the number of filters. Taught in lesson 3.
-
-    Args:
-        x, is_target, beta: as in `category_loss`.
-
-    Returns:
-        (N, C, n, n), dtype of `x`.
+    it is divided by the number of filters. Arguments as in `category_loss`. Taught in lesson 3.
     """
     n = x.shape[-1]
     templates = part_templates(n, beta=beta, dtype=x.dtype, device=x.device)

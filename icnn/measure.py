@@ -119,15 +119,13 @@ def location_instability_by_category(
 ) -> Tensor:
     """`location_instability` of each filter on the images of its target category only.
 
-    For networks of several categories. Paper, section 5.2.2, Table 6. Taught in lesson 7.
+    For networks of several categories: (C,) in image diagonals; NaN where fewer than two images of
+    the category have a landmark. Paper, section 5.2.2, Table 6. Taught in lesson 7.
 
     Args:
         points, scores, landmarks, image_size, top: as there.
         labels: (N,) integer category of each image.
         target_category: (C,) integer category of each filter, as `icnn.assign_categories` gives it.
-
-    Returns:
-        (C,) in image diagonals; NaN where fewer than two images of the category have a landmark.
     """
     result = points.new_full((points.shape[1],), torch.nan)
     for category in target_category.unique():
@@ -144,13 +142,9 @@ def part_tracking(points: Tensor, scores: Tensor, landmarks: Tensor, *, top: int
 
     1 − Var(point − landmark) / Var(landmark), on the top images that have the landmark; sample
     variances, rows and columns added up. 1 for a perfect detector of the part (at any fixed
-    offset), 0 for a constant place, negative for unrelated peaks. Ours. Taught in lessons 5 and 7.
-
-    Args:
-        points, scores, landmarks, top: as for `location_instability`.
-
-    Returns:
-        (C, K), dtype of `points`; NaN with fewer than two images or a landmark that never moves.
+    offset), 0 for a constant place, negative for unrelated peaks. (C, K), dtype of `points`; NaN
+    with fewer than two images or a landmark that never moves. Arguments as for
+    `location_instability`. Ours. Taught in lessons 5 and 7.
     """
     columns = []
     for point, landmark in _on_top_images(points, scores, landmarks, top):
@@ -226,14 +220,9 @@ def constant_control(
 def peak_spread(points: Tensor, scores: Tensor, *, top: int = 100) -> Tensor:
     """How far a filter's peak moves about over its top images; 0 for a constant.
 
-    Root of the sample variances along rows and columns, added up. Says whether a high tracking is
-    earned by a peak that moves. Taught in lesson 7.
-
-    Args:
-        points, scores, top: as for `location_instability`.
-
-    Returns:
-        (C,) in pixels, dtype of `points`; NaN with fewer than two images.
+    Root of the sample variances along rows and columns, added up: (C,) in pixels, dtype of
+    `points`; NaN with fewer than two images. Says whether a high tracking is earned by a peak that
+    moves. Arguments as for `location_instability`. Taught in lesson 7.
     """
     everywhere = torch.zeros(len(points), 1, 2, device=points.device)
     ((point, _),) = _on_top_images(points, scores, everywhere, top)
@@ -281,16 +270,14 @@ def part_interpretability(
 def category_selectivity(maps: Tensor, labels: Tensor) -> Tensor:
     """The share of a filter's mean activation on its own category, which activates it most.
 
-    1/K for a filter that does not care among K categories, 1 for one that fires on one only. By the
-    mean peak in place of the mean activation, which can give another order:
-    `maps.amax((2, 3), keepdim=True)`. Ours. Taught in lesson 5.
+    (C,), dtype of `maps`, from 1/K for a filter that does not care among K categories to 1 for one
+    that fires on one only; NaN for one that never fires. By the mean peak in place of the mean
+    activation, which can give another order: `maps.amax((2, 3), keepdim=True)`. Ours. Taught in
+    lesson 5.
 
     Args:
         maps: unmasked maps (N, C, n, n) after ReLU.
         labels: (N,) integer categories; those that occur are compared.
-
-    Returns:
-        (C,) in [1/K, 1], dtype of `maps`; NaN for a filter that never fires.
     """
     activation = maps.mean((2, 3), dtype=torch.float64)
     means = torch.stack([activation[labels == c].mean(0) for c in labels.unique()], 1)

@@ -99,18 +99,11 @@ def unit_centres(module: nn.Module, image_size: ImageSize) -> ReceptiveField:
 
 @checked(maps=Array("N C n n", values=None))
 def upscale(maps: Tensor, image_size: ImageSize) -> Tensor:
-    """Maps, bilinearly scaled up to the image.
+    """Maps (N, C, n, n), bilinearly scaled up to the image's pixels: (N, C, H, W), of their dtype.
 
     The quick picture of where a filter fires: the units are spread evenly over the image, which can
-    be a few pixels off their true centres (`unit_centres`). For `icnn.part_interpretability`
-    (lesson 7).
-
-    Args:
-        maps: (N, C, n, n), floating; values are not checked.
-        image_size: side of the image, or (height, width), in pixels.
-
-    Returns:
-        (N, C, H, W), of the maps' dtype.
+    be a few pixels off their true centres (`unit_centres`). Values are not checked. For
+    `icnn.part_interpretability` (lesson 7).
     """
     return nn.functional.interpolate(maps, height_and_width(image_size), mode="bilinear")
 
@@ -120,12 +113,12 @@ def upscale(maps: Tensor, image_size: ImageSize) -> Tensor:
 def discrepancy_map(
     features: Features, image: Tensor, unit_filter: int, *, patch: int = 11, stride: int = 3
 ) -> Tensor:
-    """How much a filter's peak depends on each pixel: cover up a patch, look at the change.
+    """How much a filter's peak depends on each pixel: (H, W), 0 or more, dtype of the maps.
 
-    A square of the image's mean colour is moved over the image; a pixel gets the mean absolute
-    change of the unit that had the peak, over the squares that covered it. Zhou et al., "Object
-    detectors emerge in deep scene CNNs", ICLR 2015 (they fill the squares at random). Used in
-    lesson 6.
+    Cover up a patch, look at the change: a square of the image's mean colour is moved over the
+    image, and a pixel gets the mean absolute change of the unit that had the peak, over the squares
+    that covered it. Zhou et al., "Object detectors emerge in deep scene CNNs", ICLR 2015 (they fill
+    the squares at random). Used in lesson 6.
 
     Args:
         features: images (N, 3, H, W) → maps (N, C, n, n), or a model with `maps`; in eval mode.
@@ -133,9 +126,6 @@ def discrepancy_map(
         unit_filter: index of the filter.
         patch, stride: side of the square, and pixels between squares, at most `patch`, so that all
             pixels are covered.
-
-    Returns:
-        (H, W), 0 or more, dtype of the maps.
 
     Raises:
         ValueError: there is no such filter, or `patch` is less than `stride` or more than a side.
@@ -165,18 +155,15 @@ def average_receptive_field(
 ) -> Tensor:
     """What a filter looks at around its peak: its discrepancy maps, laid over each other.
 
-    The mean over its top images, each map moved so that the peak's centre is in the middle. Usually
-    much smaller than the receptive field of `unit_centres`. Zhou et al., ICLR 2015. Taught in
-    lesson 6.
+    The mean over its top images, each map moved so that the peak's centre is at (H/2, W/2), rounded
+    up: (H, W), 0 where no image reaches. Usually much smaller than the receptive field of
+    `unit_centres`. Zhou et al., ICLR 2015. Taught in lesson 6.
 
     Args:
         features: as for `unit_centres`, in eval mode.
         images: (N, 3, H, W), floating.
         top: on how many images, those with the highest peaks.
         unit_filter, patch, stride: as for `discrepancy_map`.
-
-    Returns:
-        (H, W) with the peak at (H/2, W/2), rounded up; 0 where no image reaches.
     """
     height, width = images.shape[2:]
     field = unit_centres(features, (height, width))

@@ -49,7 +49,7 @@ def make_interpretable(
 
     What follows that layer is dropped; its maps become interpretable, and one more interpretable
     3×3 conv layer and a linear head on the means come on top (the paper keeps its networks' fully
-    connected layers). Paper, sections 3 and 5. Taught in lesson 9.
+    connected layers). Save its `state_dict()` as usual. Paper, section 3 and 5. Taught in lesson 9.
 
     Args:
         cnn: the name of one of torchvision's AlexNet, VGG, ResNet or DenseNet networks, which then
@@ -66,9 +66,6 @@ def make_interpretable(
             place of the paper's surgery. Finds parts far better on photographs (lesson 9), on a
             backbone that is frozen or trained at a twentieth of the head's rate (`fit`).
         layer: options of each `InterpretableLayer`; None makes a plain network for comparison.
-
-    Returns:
-        InterpretableCNN; save and reload its `state_dict()` as usual.
 
     Raises:
         ValueError: an unknown network or layer, a layer that is called twice or gives no square

@@ -60,15 +60,12 @@ def template_prior(
 ) -> Tensor:
     """How likely each template is before a map is seen: α/n² for each T_μ and 1 − α for T⁻.
 
-    Paper, section 3.1. Taught in lesson 1.
+    (n²+1,), in the order of `part_templates`; it sums to 1. Paper, section 3.1. Taught in lesson 1.
 
     Args:
         n, dtype, device: as for `part_templates`.
         alpha: probability, in (0, 1), that the part is somewhere in the image; None is the paper's
             n²/(1 + n²), which makes all n² + 1 templates equally likely.
-
-    Returns:
-        (n²+1,), in the order of `part_templates`; it sums to 1.
     """
     alpha = n**2 / (1 + n**2) if alpha is None else alpha
     prior = torch.full((n * n + 1,), alpha / n**2, dtype=dtype, device=device)
@@ -80,7 +77,8 @@ def template_prior(
 def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
     """The mask that keeps the neighbourhood of each map's strongest unit and drops the rest.
 
-    It is the positive template at the peak, without τ and with its negative part cut off:
+    (..., n, n) in [0, 1], dtype of `x`; multiply it with `x` to get the masked map. It is the
+    positive template at the peak, without τ and with its negative part cut off:
     max(1 − β‖(i,j) − μ̂‖₁/n, 0) with μ̂ = argmax x (the first one, row-major, at a tie). The paper
     prints the mask with its small factor τ, which would shrink the map; like the authors' released
     code, the peak here is 1. No gradient flows into the mask. Paper, section 3. Lesson 1.
@@ -88,9 +86,6 @@ def part_mask(x: Tensor, *, beta: float = 4.0) -> Tensor:
     Args:
         x: feature maps (..., n, n), floating.
         beta: how fast the mask decays with distance from the peak; no unit.
-
-    Returns:
-        (..., n, n) in [0, 1], dtype of `x`; multiply it with `x` to get the masked map.
     """
     return mask_at(x.detach().flatten(-2).argmax(-1), x.shape[-1], beta=beta, dtype=x.dtype)
 

@@ -95,7 +95,8 @@ def fit(
     AdamW with a one-cycle learning rate. The filter losses are off for the first tenth of the steps
     and at full weight from three tenths on: a template is worth fitting once a filter fires on
     something. Deterministic for a seed on one machine and number of threads; on a graphics card as
-    far as the model's own operations are (convolutions are made so). Taught in lesson 5.
+    far as the model's own operations are (convolutions are made so). The History has one entry per
+    epoch; the model is left in eval mode. Taught in lesson 5.
 
     Args:
         model: maps images (N, 3, H, W) in [0, 1] to scores (N, K); trained where it is, after
@@ -113,9 +114,6 @@ def fit(
             `torch.nn.functional.binary_cross_entropy_with_logits`.
         checkpoint: a file for this training alone, written after each epoch, from which the same
             call goes on after an interruption, to the numbers it would have reached.
-
-    Returns:
-        History, one entry per epoch. The model is left in eval mode.
 
     Raises:
         FloatingPointError: the loss is not finite; the message says at which step.
@@ -187,7 +185,7 @@ def ramp(progress: float) -> float:
 def predict(
     model: Callable[[Tensor], Tensor], images: Tensor | Dataset, *, batch_size: int = BATCH
 ) -> Tensor:
-    """What a module gives for many images, in eval mode and in batches: (N, …).
+    """What a module gives for many images, in eval mode and in batches: (N, …), where they are.
 
     Works where the model is, and leaves every part of it in the mode it was in. Used from lesson 0
     on.
@@ -197,9 +195,6 @@ def predict(
         images: (N, …), of the model's floating dtype; or a data set, of which memory then holds
             one batch at a time.
         batch_size: images at a time.
-
-    Returns:
-        (N, …), what the model gives, where the images are.
     """
     owner = getattr(model, "__self__", model)
     MODULE(owner, "model", {})
