@@ -17,10 +17,13 @@ from pathlib import Path
 FORBIDDEN = re.compile(r"[^\w .,@()+'=&-]")
 PLATFORMS = [  # the number is not the student's: it is another one for each set, or each file
     re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<rest>.*)"),  # Moodle
-    re.compile(r"(?P<name>.+?)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<rest>.+\.ipynb.*)"),  # Canvas
-    re.compile(r".+_(?P<id>(?P<name>[^_]+))_attempt_[\d-]+_?(?P<rest>.*)"),  # Blackboard
+    re.compile(  # Canvas
+        r"(?P<name>.+?)(?:_LATE)?_(?P<id>\d+)(?:_question)?_\d+_(?P<rest>.+\.ipynb.*)"
+    ),
+    re.compile(r"(?P<id>.+_(?P<name>[^_]+))_attempt_[\d-]+_?(?P<rest>.*)"),  # Blackboard
     re.compile(r"(?P<id>\d+)-\d+ - (?P<name>.+?) - \w+ \d+, \d{4} .*"),  # Brightspace
 ]
+COPY = re.compile(r"^copy of +|([\s-]+copy *\d*)?(\s*\(\d+\))?$", re.I)  # what programs call one
 # What people call versions; such a name is nobody's.
 VERSION = re.compile(
     r"[\W_\d]*((untitled|copy|of|new|old|final|draft|version|v|try|attempt|earlier|solution|answer"
@@ -166,7 +169,7 @@ class People:
             raw = re.sub(r"\.ipynb.*$", "", raw, flags=re.I)
         for name in self.sets:
             raw = spelled(name).sub("", raw)
-        return re.sub(r"\s*\(\d+\)$", "", raw).strip(" _-"), number
+        return COPY.sub("", raw).strip(" _-"), number
 
     def inside(self, place: Path) -> set[Path]:
         """What in a folder holds or is a notebook."""
@@ -192,8 +195,9 @@ class People:
             own = {c for c in children if any(path.is_relative_to(c) for path in paths)}
             named = {self.read(child)[0] for child in own if self.is_name(child)}
             files, homes = own & self.names.keys(), {child.parent for child in own}
-            sure = all(map(self.is_marked, files)) or not any(map(self.is_name, homes))
-            if len(named) > (1 if sure else 2) and not self.are_repeated(own - files):
+            weeks = not any(map(self.is_name, homes))
+            sure = weeks or all(map(self.is_marked, files))
+            if len(named) > (1 if sure else 2) and (weeks or not self.are_repeated(own - files)):
                 return True
         return False
 

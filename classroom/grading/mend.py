@@ -9,6 +9,7 @@ import builtins
 import hashlib
 import json
 import re
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
@@ -29,6 +30,9 @@ FOUND_ELSEWHERE = "Nothing in its own cell, but in other places; somebody will l
 HIDDEN = "Names of Python or the set-up with another value of yours; the tests run without it: {}."
 TEST_MISSING = "Tests that were missing; the originals were run: {}."
 TEST_CHANGED = "Tests that were changed; the originals were run: {}."
+
+
+LARGEST = 10**8  # bytes
 
 
 class Unreadable(ValueError):
@@ -64,6 +68,8 @@ class Mended:
 def read(data: bytes) -> list[Cell]:
     """The cells of a file, as far as it has any; Unreadable otherwise."""
     try:
+        if data.startswith(b"\x1f\x8b"):  # as some servers and browsers keep it
+            data = unpacked(data)
         text = data.decode(json.detect_encoding(data), "replace").lstrip("\ufeff \t\r\n")
         cells = [read_cell(cell) for cell in cells_of(loads(text)) if isinstance(cell, dict)]
     except json.JSONDecodeError as error:
@@ -75,9 +81,18 @@ def read(data: bytes) -> list[Cell]:
     return cells
 
 
+def unpacked(data: bytes) -> bytes:
+    """What gzip has packed, unless it is far larger than a notebook."""
+    gzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    result = gzip.decompress(data, LARGEST)
+    if gzip.unconsumed_tail:
+        raise ValueError(f"unpacked, it has more than {LARGEST:,} bytes")
+    return result
+
+
 def loads(text: str) -> object:
     """JSON with what a server put before it, or an editor behind it, and with commas too many."""
-    start = re.search(r"[\[{]", text)
+    start = re.search(r'^"|[\[{]', text)
     text = text[start.start() :] if start else text
     decoder = json.JSONDecoder(strict=False)
     try:
@@ -93,11 +108,14 @@ HOLDERS = ("cells", "worksheets", "notebook", "content")  # formats 4, 3 and 2; 
 
 def cells_of(content: object) -> list:
     """The cells in what a file holds: a notebook of any format, one in a wrapper, bare cells."""
+    if isinstance(content, str):  # a notebook that was written into JSON as a text
+        return cells_of(loads(content))
     if isinstance(content, list):
         parts = (cells_of(part) if is_holder(part) else [part] for part in content)
         return [cell for part in parts for cell in part]
     inner = next((content[key] for key in HOLDERS if content.get(key)), [])
-    return cells_of(inner if isinstance(inner, list) or is_holder(inner) else [*inner.values()])
+    inner = [*inner.values()] if isinstance(inner, dict) and not is_holder(inner) else inner
+    return cells_of(inner)
 
 
 def is_holder(part: object) -> bool:

@@ -99,6 +99,8 @@ class Names:
 
         self.stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("default")
+        self.stack.enter_context(torch.inference_mode(False))
         self.stack.enter_context(torch.enable_grad())
+        self.stack.enter_context(torch.device("cpu"))
         self.stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         torch.set_default_dtype(torch.float32)

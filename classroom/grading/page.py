@@ -43,6 +43,9 @@ ATTRIBUTES = {
     **{"a": ["href", "title", "rel"], "details": ["open"], "font": ["color"], "ol": ["start"]},
     "img": ["src", "alt", "title", "width", "height"],
 }
+KNOWN = {*TAGS.split(), *MATH.split(), "input", "style", "svg", ""}  # "": a comment
+ATTRIBUTE = r"""[\w:-]+\s*=\s*("[^"]*"|'[^']*'|[^\s>]+)|open|checked|disabled"""
+TAG = re.compile(rf"</?(\w+)(\s+({ATTRIBUTE}))*\s*/?>|<!--.*", re.S)
 CSS = CSSSanitizer(allowed_css_properties=["text-align", "color", "font-weight"])
 
 
@@ -114,6 +117,11 @@ class Renderer(IPythonRenderer):
 
     def _embed_image_or_attachment(self, src: str) -> str:
         return src
+
+    def inline_html(self, html: str) -> str:
+        """A tag, and no comparison: `a<b and c>d` has words after its `<` that tags do not have."""
+        tag = TAG.fullmatch(html)
+        return html if tag and (tag[1] or "").lower() in KNOWN else escape(html)
 
     def inline_math(self, body: str) -> str:
         return formula(body)

@@ -138,7 +138,10 @@ LEFTOVERS = (
     ),
     ("import math as float, builtins\nprint = len = any = all = None", "template_prior"),
     ("torch = icnn = np = check = 3\nfrom statistics import *\ndel plt", "part_templates"),
-    ("import torch\ntorch.set_default_dtype(torch.float64)", "part_templates"),
+    (
+        "torch.set_default_dtype(torch.float64)\ntorch.set_default_device('meta')",
+        "part_templates",
+    ),
     ("torch.set_grad_enabled(False)\nassertion = zip = divmod = {}\nint = str", "part_mask"),
     ("import warnings\nwarnings.simplefilter('error')\nresult = got = _x = 5", "two_opinions"),
 )

@@ -6,6 +6,7 @@ Student code here is what tests/submissions.py has; it is run by `make grade`, i
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import html
 import json
@@ -292,6 +293,11 @@ def processes(word: str) -> list[str]:
     return [line for line in listed.splitlines() if word in line]
 
 
+def test_the_home_folder_is_found_in_shells_that_leave_the_tilde(tmp_path) -> None:
+    course = Course(Path("~/no such folder"), tmp_path / "course")
+    assert f"{Path.home()}/no such folder is no folder" in course.make("grade", code=1)
+
+
 def test_a_machine_that_cannot_grade_gives_no_points_and_says_so(tmp_path) -> None:
     course = course_in(tmp_path)
     course.put("a.ipynb", sound())
@@ -352,6 +358,11 @@ def found_in(folder: Path, only: str | None = None) -> dict[tuple[str, str], str
         ("李小龍.ipynb", "李小龍"),
         (f"o'neil_{ONE} (3).ipynb", "o'neil"),
         ("x (1).ipynb", "x"),
+        ("x-Copy1.ipynb", "x"),
+        (f"x_{ONE} - Copy (2).ipynb", "x"),
+        (f"Copy of Jane Doe - {ONE}.ipynb", "Jane Doe"),
+        ("x copy 2.ipynb", "x"),
+        (f"doejane_12_question_3_45678_{ONE}.ipynb", "doejane"),
         ("123-45 - Jane Doe - Nov 27, 2026 1000 AM - my notebook.ipynb", "Jane Doe"),
         ("123-45 - Jane Doe - Nov 27, 2026 1000 AM/my notebook.ipynb", "Jane Doe"),
         (f"submissions/anna_{ONE}.ipynb", "anna"),
@@ -417,6 +428,15 @@ def test_two_people_in_the_folder_of_a_set_are_two(tmp_path) -> None:
     assert set(found_in(tmp_path)) == {(who, n) for who in ("anna", "ben") for n in SETS[:2]}
 
 
+def test_weeks_hold_students(tmp_path) -> None:
+    wanted = {("anna", SETS[0]), ("anna", SETS[1]), ("ben", SETS[0]), ("ben", SETS[2])}
+    for who, name in wanted:
+        path = tmp_path / f"week {name[0]}" / who / "my work.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(as_bytes(sound(name)))
+    assert set(found_in(tmp_path)) == wanted
+
+
 def test_one_person_whose_files_a_platform_numbers_is_one(tmp_path) -> None:
     for place in (
         *(f"doejane_12_{i}_{name}.ipynb" for i, name in enumerate(SETS[:2])),
@@ -436,6 +456,12 @@ def test_two_of_one_name_stay_two_and_it_is_said(tmp_path) -> None:
     found = collect.collect(tmp_path, FUNCTIONS)
     assert {s.student for s in found.submissions} == {"Ana_1", "Ana_2"}
     assert "two of this name" in found.problems[0]
+
+
+def test_two_of_one_surname_stay_two(tmp_path) -> None:
+    for who in ("j_doe", "k_doe"):
+        (tmp_path / f"Set 1_{who}_attempt_2026-11-27-10-00-00_{ONE}.ipynb").write_bytes(b"{}")
+    assert len(collect.collect(tmp_path, FUNCTIONS).submissions) == 2
 
 
 def test_what_is_not_understood_is_said_and_not_graded(tmp_path) -> None:
@@ -623,6 +649,11 @@ ODD = {
     "lists in lists": lambda: with_sources(lambda text: [[None, *text.splitlines(True)]]),
     "lines without their ends": lambda: with_sources(str.splitlines),
     "line ends of long ago": lambda: with_sources(lambda text: text.replace("\n", "\r")),
+    "packed by gzip": lambda: gzip.compress(as_bytes(sound())),
+    "a text that is a notebook": lambda: json.dumps(as_bytes(sound()).decode()).encode(),
+    "as a server wraps the text of it": lambda: json.dumps(
+        {"type": "notebook", "content": as_bytes(sound()).decode()}
+    ).encode(),
     "commas too many": lambda: as_bytes(sound()).replace(b"\n }", b",\n }").rstrip()[:-1] + b",}",
     "text before the beginning": lambda: b")]}'\n" + as_bytes(sound()),
 }
@@ -644,6 +675,11 @@ def test_an_odd_file_costs_only_what_is_missing(name) -> None:
 def test_what_is_no_notebook_is_unreadable(data) -> None:
     with pytest.raises(mend.Unreadable):
         mend.read(data)
+
+
+def test_a_file_that_unpacks_to_gigabytes_is_unreadable() -> None:
+    with pytest.raises(mend.Unreadable, match="unpacked"):
+        mend.read(gzip.compress(bytes(mend.LARGEST + 1), 1))
 
 
 def test_letters_that_no_file_can_hold_are_replaced() -> None:

@@ -209,6 +209,20 @@ def test_what_people_write_in_markdown_is_set(look, text, wanted) -> None:
     assert not any(sign in words for sign in ("\\", "<input", "|--", "$"))
 
 
+COMPARED = (
+    *("a<b and c>d", "s<p\nand q>r", "x<sub or y>z", "a<i, j>b", "if x<y and y>z then"),
+    *("Dict<str, int> of List<int>", "<b and c>", "a<b and **c**>d and e<s or f>g"),
+)
+
+
+@pytest.mark.parametrize("text", COMPARED)
+def test_a_comparison_is_no_tag(look, text) -> None:
+    tags = "and <B>this</B> <br> is <!-- not --> one"
+    shown = look(new_notebook(cells=[text_cell(f"{text} {tags}")]))
+    wanted = text.replace("**", "").replace("\n", " ")
+    assert visible(shown).replace("\n", " ").split() == f"{wanted} and this is one".split()
+
+
 def test_a_cell_that_cannot_be_set_is_shown_as_it_is_written(look) -> None:
     cells = [text_cell(t) for t in (">" * 5000 + "deep", "[" * 60_000, "<div>" * 3000 + "divs")]
     cells += [
