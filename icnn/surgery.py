@@ -5,6 +5,7 @@ Taught in lesson 9.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.fx.proxy import TraceError
 
 from icnn._check_args import SIZE, Value, blaming, checked
+from icnn._device import seeded
 from icnn._looking import black_image, still
 from icnn.layer import InterpretableLayer
 from icnn.network import InterpretableCNN, MeanClassifier, PartHead, conv_block
@@ -75,12 +77,13 @@ def make_interpretable(
     image_size = image_size or (LARGE if width else USUAL)
     if isinstance(cnn, str):
         network = _torchvision(cnn, weights)
-        trunk = _up_to(network, cut or _usual_cut(cnn, network, both=width is not None))
+        cut = cut or _usual_cut(cnn, network, both=width is not None)
+        trunk = _up_to(network, cut, image_size)
         backbone = nn.Sequential(_Normalize(), trunk)
     elif cut is None:
         raise ValueError("cut must name the layer to cut at, got None with a module of one's own")
     else:
-        backbone = _up_to(cnn, cut)
+        backbone = _up_to(cnn, cut, image_size)
     maps = _maps(backbone, image_size)
     head = part_head(*maps.shape[1:3], n_categories, width=width, layer=layer)
     return InterpretableCNN(backbone, head.to(maps))
@@ -168,7 +171,7 @@ def _torchvision(name: str, weights: str | Path | None) -> nn.Module:
     return model
 
 
-def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
+def _up_to(module: nn.Module, cut: str | Sequence[str], image_size: int) -> nn.Module:
     from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
     layers = [cut] if isinstance(cut, str) else list(cut)
@@ -190,6 +193,7 @@ def _up_to(module: nn.Module, cut: str | Sequence[str]) -> nn.Module:
         part.training = modes.get(name, part.training)  # tracing has set all to that of the whole
     if len(layers) > 1:
         _keep_maps(traced)
+    _check_alike(module, traced, layers, image_size)
     return _Trunk(traced)
 
 
@@ -198,11 +202,46 @@ def _check_called_once(layer: str, nodes: list[str], modules: set[str]) -> None:
     inside = [node for node in nodes if node == layer or node.startswith(f"{layer}.")]
     again = {f"{node}_1" for node in inside} & (set(nodes) - modules)
     first = [n for n in inside if n in modules or not re.search(r"_\d+$", n)]
-    if inside and all(f"{node}_1" in again for node in first):
+    if not inside:
+        raise ValueError(
+            f"cut must name a layer that the network calls by itself, {layer!r} is called by the "
+            "block around it: name that"
+        )
+    if all(f"{node}_1" in again for node in first):
         raise ValueError(
             f"cut must name a layer that is called once, {layer!r} is called more often: name the "
             "block around it, or a layer before or behind that call"
         )
+
+
+@torch.no_grad()
+def _check_alike(module: nn.Module, traced: nn.Module, layers: list[str], image_size: int) -> None:
+    """Tracing loses what is written in place if nobody uses the result: compare, on an image."""
+    black, wanted = black_image(module, image_size, image_size), {}
+    image = torch.linspace(-1, 1, black.numel()).view_as(black).to(black)
+
+    def maps_of(network: nn.Module) -> object:
+        with seeded(0, image.device), suppress(Exception), still(network):
+            return network(image)  # what fails here is named later, and behind the cut it may fail
+
+    hooks = [
+        module.get_submodule(layer).register_forward_hook(
+            lambda _module, _inputs, maps, layer=layer: wanted.update({layer: maps.clone()})
+        )
+        for layer in layers
+    ]
+    maps_of(module)
+    for hook in hooks:
+        hook.remove()
+    for layer, maps in (maps_of(traced) or {}).items():
+        right = wanted.get(layer, maps)
+        if maps.shape != right.shape or not torch.allclose(
+            maps, right, rtol=1e-3, atol=1e-5, equal_nan=True
+        ):
+            raise ValueError(
+                f"cnn cannot be cut at {layer!r}: its forward pass changes maps in place without "
+                "using the result; write x = x.add(y) for x.add_(y) there"
+            )
 
 
 def _keep_maps(traced: nn.Module) -> None:

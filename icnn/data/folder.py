@@ -17,6 +17,7 @@ from icnn.data.record import PartDataset
 from icnn.data.split import SPLIT, chosen
 
 NAMED = 5  # of the files that were skipped
+SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
 @checked(split=SPLIT)
@@ -41,8 +42,8 @@ class PhotoFolder(PartDataset):
 
     Raises:
         FileNotFoundError: there is no such folder, or no photograph in it, or no such table.
-        ValueError: no photograph belongs to the split; or the table has a line that is no point, or
-            names a photograph that is not there.
+        ValueError: the folders in `root` are splits; no photograph belongs to the split; the table
+            has a line that is no point, or names a photograph that is not there.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class PhotoFolder(PartDataset):
         root = Path(root)
         if not root.is_dir():
             raise FileNotFoundError(f"root must be a folder, {root} is none")
-        skipped: dict[str, str] = {}
+        folders = _folders(root)
+        if folders and SPLITS.issuperset(folder.name.lower() for folder in folders):
+            names = ", ".join(folder.name for folder in folders)
+            raise ValueError(f"root must hold a folder a category, got {names}: pass one of them")
+        skipped = {path.name: "in no category's folder" for path in _loose(root)}
         table = _Landmarks(landmarks)
         groups = {
-            folder.name: on_disk(_squares(folder, size, skipped, table))
-            for folder in _folders(root)
+            folder.name: on_disk(_squares(folder, size, skipped, table)) for folder in folders
         }
         for name in [name for name, squares in groups.items() if not squares]:
             skipped[name] = "no photograph in this folder"
@@ -150,6 +154,12 @@ def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not _hidden(p.name))
 
 
+def _loose(root: Path) -> list[Path]:
+    """The files right in the root that are photographs, by their names."""
+    files = [path for path in sorted(root.iterdir()) if not path.is_dir()]
+    return [path for path in files if path.suffix.lower() in Image.registered_extensions()]
+
+
 def _hidden(name: str) -> bool:
     return name.startswith((".", "__"))  # as notebooks' checkpoints and what macOS zips up
 
@@ -174,7 +184,7 @@ def _squares(
             yield pixels, table.take(name, box, size)
         except UnidentifiedImageError:
             skipped[name] = "no image that Pillow knows"
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # of a damaged file Pillow raises anything
             skipped[name] = f"cannot be read: {error}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -59,6 +60,38 @@ def test_what_is_hidden_or_no_photograph_changes_no_label(tmp_path):
     text = str(told[0].message)
     assert "mug/again.jpg" not in text or "the same file as" in text
     assert "mug/Thumbs.db (no image that Pillow knows)" in text and "and 2 more" in text
+
+
+def test_a_photograph_outside_the_folders_is_named(tmp_path):
+    picture(tmp_path / "cup/a.jpg")
+    picture(tmp_path / "lost.JPG")
+    (tmp_path / "labels.csv").write_text("")
+    with pytest.warns(UserWarning, match=r"skipped 1: lost\.JPG \(in no category's folder\)"):
+        PhotoFolder(tmp_path, size=8)
+
+
+def test_what_pillow_stumbles_over_costs_one_photograph(tmp_path, monkeypatch):
+    def stumbles(image):
+        image.load()
+        if image.width < 20:
+            raise struct.error("required argument is not an integer")
+        return image
+
+    monkeypatch.setattr("PIL.ImageOps.exif_transpose", stumbles)
+    picture(tmp_path / "cup/a.jpg")
+    picture(tmp_path / "cup/b.jpg", 10, 10)
+    with pytest.warns(UserWarning, match=r"skipped 1: cup/b\.jpg \(cannot be read: required"):
+        assert len(PhotoFolder(tmp_path, size=8)) == 1
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("Train", "Test", "Validation"), ("test",)])
+def test_splits_are_no_categories(tmp_path, names):
+    for name in names:
+        picture(tmp_path / name / "cup/a.jpg")
+        picture(tmp_path / name / "mug/a.jpg", 10, 10)
+    with pytest.raises(ValueError, match=rf"root.*{sorted(names)[0]}.*pass one of them"):
+        PhotoFolder(tmp_path, size=8)
+    assert PhotoFolder(tmp_path / names[0], size=8).categories == ("cup", "mug")
 
 
 def test_no_warning_where_nothing_was_skipped(tmp_path, recwarn):

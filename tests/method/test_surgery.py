@@ -117,6 +117,47 @@ def test_a_forward_that_depends_on_values_cannot_be_cut() -> None:
         icnn.make_interpretable(Depends(), 2, cut="conv", image_size=16)
 
 
+class Writes(nn.Module):
+    """Changes a map without using what the change returns."""
+
+    def __init__(self, change) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.relu, self.change = nn.ReLU(inplace=True), change
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.first(images)
+        self.change(self, maps)
+        return self.last(maps)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _, maps: maps.add_(1),
+        lambda _, maps: maps.mul_(maps.sigmoid()),
+        lambda _, maps: maps.flatten(1).mul_(2),
+        lambda _, maps: maps.copy_(maps * 3),
+        lambda _, maps: torch.relu_(maps),
+        lambda network, maps: network.relu(maps),
+    ],
+)
+def test_a_cut_never_loses_a_step(change) -> None:
+    """Tracing leaves out what nobody uses, and with it what is written in place."""
+    with pytest.raises(ValueError, match="cnn cannot be cut at 'last'"):
+        icnn.make_interpretable(Writes(change), 2, cut="last", image_size=16)
+    assert icnn.make_interpretable(Writes(change), 2, cut="first", image_size=16)
+
+
+def test_a_network_that_draws_numbers_can_be_cut() -> None:
+    class Noisy(Writes):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            maps = self.first(images)
+            return self.last(maps + torch.randn_like(maps))
+
+    assert icnn.make_interpretable(Noisy(None), 2, cut="last", image_size=16)
+
+
 def test_weights_that_cannot_be_had_or_do_not_fit_say_what_to_do(tmp_path, monkeypatch) -> None:
     def offline(*args, **kwargs):
         raise URLError("no network")
@@ -205,6 +246,7 @@ def test_width_puts_two_new_conv_layers_on_a_frozen_backbone() -> None:
         ((own_network(), 2), {"cut": "1", "image_size": "32"}, "image_size"),
         ((own_network(), 2), {"cut": "1", "image_size": 32, "width": 0}, "width"),
         (("resnet18", 2), {"weights": "no/such/file"}, "weights"),
+        (("efficientnet_b0", 2), {"weights": None, "cut": "features.3.1.block.0.2"}, "cut"),
     ],
 )
 def test_bad_arguments_are_named(arguments, options, name) -> None:
