@@ -258,8 +258,16 @@ def _try(dataset: Dataset, name: str, model: nn.Module, loss: Callable) -> None:
         scores = predict(model, pictures)
         shape = tuple(loss(scores, targets).shape)
         _right(scores, targets)
+    if _labels(targets) is None and any(getattr(m, "category_weight", 0) for m in model.modules()):
+        need = f"{name} must give a category for each picture, for the term of category_weight"
+        raise ValueError(f"{need}, got {targets.dtype} {tuple(targets.shape[1:])}")
     if shape:
         raise ValueError(f"loss must give one number for a batch, got shape {shape}")
+
+
+def _labels(targets: Tensor) -> Tensor | None:
+    """Targets that are categories; None for many labels at once, or numbers."""
+    return targets if targets.ndim == 1 and not targets.is_floating_point() else None
 
 
 def _device(model: nn.Module) -> torch.device:
@@ -282,8 +290,9 @@ def _groups(model: nn.Module, learning_rate: float | Mapping[str, float]) -> lis
 
 def _step(model, images, targets, loss, share: float, optimizer) -> Tensor:
     scores = model(images)
-    labels = targets if targets.ndim == 1 and not targets.is_floating_point() else None
-    extra = filter_losses(model, labels).to(scores.device)  # a plain model's 0 is on the CPU
+    extra = filter_losses(model, _labels(targets)).to(
+        scores.device
+    )  # a plain model's 0 is on the CPU
     total = loss(scores, targets) + share * extra
     optimizer.zero_grad(set_to_none=True)
     total.backward()

@@ -290,8 +290,11 @@ def test_a_loss_for_each_picture_is_refused() -> None:
         icnn.fit(network(), PAIRS, PAIRS, loss="bce", **QUICK)
 
 
-def test_many_labels_at_once_choose_no_category() -> None:
-    with pytest.raises(ValueError, match="labels must be given: they choose the categories"):
+def test_many_labels_at_once_choose_no_category(tmp_path) -> None:
+    model, file = network(category_weight=0.1), tmp_path / "training.pt"
+    before = state(model)
+    with pytest.raises(ValueError, match=r"^train must give a category for each .*weight"):
         icnn.fit(
-            network(category_weight=0.1), MANY, MANY, loss=binary_cross_entropy_with_logits, **QUICK
+            *(model, MANY, MANY), loss=binary_cross_entropy_with_logits, checkpoint=file, **QUICK
         )
+    assert state(model) == before, "it was trained, or its statistics moved"
