@@ -37,27 +37,21 @@ class FeatureDataset(PartDataset):
 
 @checked(backbone=MODULE, dataset=Value("a PartDataset, not empty", PartDataset, len))
 def cached_features(
-    backbone: nn.Module,
-    dataset: PartDataset,
-    folder: str | Path,
-    *,
-    progress: bool = True,
+    backbone: nn.Module, dataset: PartDataset, folder: str | Path, *, progress: bool = True
 ) -> FeatureDataset:
     """The maps that a backbone gives for every image, from the disk where they are there already.
 
-    Kept as float16 in a file named after the content of the images, of the transform's result and
-    of the backbone (weights, buffers, public settings of its modules), so a change of any of them
-    computes anew, and so does another answer to the first image. Finished blocks survive an
-    interruption, and a block that was damaged is computed again. Taught in lesson 9.
+    Memory-mapped float16, with the data set's labels, landmarks and names, in a file named after
+    the content of the images, of the transform's result and of the backbone (weights, buffers,
+    public settings of its modules): a change of any of them computes anew, and so does another
+    answer to the first image. Finished blocks survive an interruption, and a block that was damaged
+    is computed again. Taught in lesson 9.
 
     Args:
         backbone: maps images (N, 3, H, W) to maps (N, C, n, n); it is put into eval mode.
         dataset: any of `icnn.data`'s.
         folder: where to keep the maps; made where missing.
         progress: whether to show a progress bar.
-
-    Returns:
-        FeatureDataset, memory-mapped: the same labels, landmarks and names with maps as images.
 
     Raises:
         ValueError: features do not fit float16.

@@ -13,11 +13,11 @@ import numpy as np
 from torch import Tensor
 
 from icnn._check_args import checked
-from icnn.data.crops import CROP, MIN_AREA, Box, crop, missing, on_disk, open_image, stacked, there
+from icnn.data.crops import CROP, MIN_AREA, Box, crop, missing, on_disk, open_image, there
 from icnn.data.download import fetch
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
-from icnn.data.split import SPLIT, asked_for, chosen
+from icnn.data.split import SPLIT, asked_for, fields_of_split
 
 # WordNet ids and names, in the order of the paper's Table 3.
 LIST = """
@@ -88,14 +88,8 @@ class AnimalParts(PartDataset):
         groups = {ANIMALS[wnid]: on_disk(_category(root, wnid, size)) for wnid in ids}
         if negatives:
             groups[OTHER] = _negatives(root, size)
-        objects, labels = chosen(groups, split, train_share)
-        super().__init__(
-            **stacked(objects),
-            labels=labels,
-            categories=tuple(groups),
-            parts=PARTS,
-            transform=transform,
-        )
+        fields = fields_of_split(groups, split, train_share)
+        super().__init__(**fields, parts=PARTS, transform=transform)
 
 
 def _wordnet_ids(root: Path, wanted: str | Sequence[str] | None, download: bool) -> list[str]:

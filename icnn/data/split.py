@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from icnn._check_args import one_of
+from icnn.data.crops import stacked
 
 SPLIT = one_of(("train", "test", "all"))
 
@@ -43,3 +44,9 @@ def chosen(groups: Mapping[str, Sequence], split: str, train_share: float) -> tu
         raise ValueError(f"categories: no object of {', '.join(groups)} in the split {split!r}")
     things, labels = zip(*found, strict=True)
     return list(things), torch.tensor(labels)
+
+
+def fields_of_split(groups: Mapping[str, Sequence], split: str, train_share: float) -> dict:
+    """Images, labels, landmarks and categories of a `PartDataset`, from each category's objects."""
+    objects, labels = chosen(groups, split, train_share)
+    return {**stacked(objects), "labels": labels, "categories": tuple(groups)}

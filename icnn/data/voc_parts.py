@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 
 from icnn._check_args import checked
-from icnn.data.crops import CROP, MIN_AREA, Box, crop, crop_ids, on_disk, open_image, stacked, there
+from icnn.data.crops import CROP, MIN_AREA, Box, crop, crop_ids, on_disk, open_image, there
 from icnn.data.matlab import as_list, read_mat
 from icnn.data.record import PartDataset
-from icnn.data.split import SPLIT, asked_for, chosen
+from icnn.data.split import SPLIT, asked_for, fields_of_split
 
 ANIMALS = ("bird", "cat", "cow", "dog", "horse", "sheep")
 # Pascal-Part's names for the pieces of each part; a bird has legs, the others front and back ones.
@@ -69,14 +69,8 @@ class VOCParts(PartDataset):
     ) -> None:
         root, names = Path(root), asked_for(categories or ANIMALS, ANIMALS)
         groups = {name: on_disk(_objects(root, name, size)) for name in names}
-        objects, labels = chosen(groups, split, train_share)
-        super().__init__(
-            **stacked(objects),
-            labels=labels,
-            categories=tuple(groups),
-            parts=tuple(PIECES),
-            transform=transform,
-        )
+        fields = fields_of_split(groups, split, train_share)
+        super().__init__(**fields, parts=tuple(PIECES), transform=transform)
 
 
 def _objects(root: Path, category: str, size: int) -> list[tuple[np.ndarray, ...]]:
