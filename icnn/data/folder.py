@@ -28,8 +28,9 @@ class PhotoFolder(PartDataset):
     animation, and of each the square in the middle. Whatever Pillow can open is a photograph,
     wherever it lies in its category's folder; hidden files and folders are none. A warning at the
     end says what was skipped and why. The categories are mixed, so that every slice has its share
-    of each. Without landmarks everything works but the measures that compare with parts. Taught in
-    lesson 11.
+    of each. Photographs wait in a temporary file, of which memory holds what it has room for.
+    Without landmarks everything works but the measures that compare with parts. Taught in lesson
+    11.
 
     Args:
         root: holds the folders; their names, in alphabetical order, are the categories.
