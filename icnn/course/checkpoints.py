@@ -3,8 +3,6 @@
 Used from lesson 0 on; `make checkpoints` trains them again.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -20,10 +18,8 @@ SEEDS = (0, 1, 2)
 def load(variant: str = "interpretable", seed: int = 0, *, folder: Path = FOLDER) -> SmallCNN:
     """A network of lesson 5, trained on the creatures, in eval mode.
 
-    Args:
-        variant: one of the variants of `icnn.small_cnn`.
-        seed: 0, 1 or 2, of the initial weights and of the order of the images.
-        folder: where the files are; the shipped ones by default.
+    One of the variants of `icnn.small_cnn`; the seed 0, 1 or 2 is of the initial weights and of the
+    order of the images.
 
     Raises:
         ValueError: unknown variant or seed, or a file whose checksum is wrong.

@@ -3,8 +3,6 @@
 Used from lesson 0 on.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -45,10 +43,8 @@ def style() -> None:
 def figure(fig: Figure, alt: str) -> None:
     """Show a picture with a text for readers who do not see it, then close it.
 
-    Args:
-        fig: a matplotlib figure.
-        alt: what there is to see, with its numbers; computed from the data, so that a test that
-            compares texts also notices when the picture changes.
+    The text says what there is to see, with its numbers; it is computed from the data, so that a
+    test that compares texts also notices when the picture changes.
     """
     html_tag = tag(fig, alt)
     plt.close(fig)
@@ -68,38 +64,25 @@ def tag(fig: Figure, alt: str, *, dpi: int = PIXELS_PER_INCH, attributes: str = 
 
 
 def table(
-    header: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    caption: str = "",
-    *,
-    measured: bool = False,
+    header: Sequence[str], rows: Sequence[Sequence], caption: str = "", *, measured: bool = False
 ) -> None:
-    """Show a table; the first cell of each row is the row's header.
+    """Show a table; the first cell of each row is the row's header, numbers are as printed.
 
-    Args:
-        header: one title for each column.
-        rows: one sequence for each row; numbers are shown as they are printed.
-        caption: what the table says, above it.
-        measured: the numbers may differ a little from machine to machine, so the notebook tests
-            do not compare them; follow the table with `expect`.
+    The caption, above it, is what the table says. Measured numbers may differ a little from machine
+    to machine, so the notebook tests do not compare them: follow such a table with `expect`.
     """
-    head = "".join(f'<th scope="col">{html.escape(str(cell))}</th>' for cell in header)
+    lines = [[html.escape(str(cell)) for cell in line] for line in (header, *rows)]
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in lines[0])
     body = "".join(
-        f'<tr><th scope="row">{html.escape(str(first))}</th>'
-        + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
-        + "</tr>"
-        for first, *rest in rows
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
+        for first, *rest in lines[1:]
     )
-    kind = "measured" if measured else "exact"
-    text = caption if measured else _plain(caption, [header, *rows])
-    display(
-        {
-            "text/html": f'<table class="{kind}"><caption>{html.escape(caption)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
-            "text/plain": text,
-        },
-        raw=True,
+    kind, text = ("measured", caption) if measured else ("exact", _plain(caption, [header, *rows]))
+    shown = (
+        f'<table class="{kind}"><caption>{html.escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+    display({"text/html": shown, "text/plain": text}, raw=True)
 
 
 def expect(name: str, value: float, low: float, high: float) -> None:
@@ -123,14 +106,10 @@ def maps(
 ):
     """Draw one feature map, mask or template as squares; returns the image for a colour bar.
 
-    Args:
-        axes: where to draw.
-        values: (n, n), an array or a tensor; a NaN leaves its square empty.
-        title: above the map.
-        limit: value of the strongest colour; None is the largest magnitude.
-        signed: whether values may be negative: two-sided colours with white at 0.
-        numbers: whether to write each value into its square (small maps only).
-        peak: whether to mark the largest value with a cross.
+    `values` (n, n) are an array or a tensor; a NaN leaves its square empty. `limit` is the value of
+    the strongest colour, by default the largest magnitude. Where values may be negative, `signed`
+    has two-sided colours with white at 0. `numbers` writes each value into its square, and `peak`
+    marks the largest one with a cross.
     """
     values = np.asarray(values, dtype=float)
     limit = limit or max(float(np.nanmax(np.abs(values))), 1e-12)
@@ -155,8 +134,9 @@ def image(
 
     `at` is the (row, col) of its upper left corner, for several images on the same axes.
     """
-    picture = np.moveaxis(np.asarray(picture), 0, -1)
-    axes.imshow(picture, extent=_extent(picture.shape[:2], at))
+    picture, (row, column) = np.moveaxis(np.asarray(picture), 0, -1), at
+    height, width = picture.shape[:2]
+    axes.imshow(picture, extent=(column, column + width, row + height, row))
     axes.set(title=title, xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
@@ -188,12 +168,10 @@ def overlay(
     """
     image(axes, picture, title=title, at=at)
     values = np.asarray(values, dtype=float)
-    limit = limit or float(values.max())
-    bright = np.clip(values / max(0.7 * limit, 1e-12), 0, 1)
+    bright = np.clip(values / max(0.7 * (limit or float(values.max())), 1e-12), 0, 1)
     shade = np.zeros((*values.shape, 4))
     shade[..., 3] = 0.72 * (1 - bright)
-    extent = _extent(np.asarray(picture).shape[-2:], at)
-    axes.imshow(shade, extent=extent, interpolation="bilinear")
+    axes.imshow(shade, extent=axes.images[-1].get_extent(), interpolation="bilinear")
 
 
 def mark(axes: Axes, peak: Sequence, landmark: Sequence | None, at: Sequence = (0, 0)) -> None:
@@ -238,12 +216,8 @@ def gallery(
 ) -> Figure:
     """A row for each filter: where it peaks highest, marked, and the mean of what is seen there.
 
-    Args:
-        pictures: (N, 3, H, W) uint8.
-        points, scores: (N, C, 2) in pixels and (N, C), where each filter peaks and how high.
-        filters: which of them.
-        titles: beside each row.
-        top: pictures in a row; the mean is over as many.
+    For pictures (N, 3, H, W) uint8, with points (N, C, 2) in pixels and scores (N, C), where each
+    filter peaks and how high. A row has `top` pictures, and the mean is over as many.
     """
     reach = pictures.shape[-1] // 6
     around = nn.functional.pad(pictures.float() / 255, [reach] * 4, mode="replicate")
@@ -260,12 +234,6 @@ def gallery(
         line[0].set_ylabel(title, rotation=0, ha="right", va="center")
     grid[0, -1].set_title("their mean")
     return fig
-
-
-def _extent(size: Sequence[int], at: tuple[float, float]) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of a picture (height, width) whose corner is `at` (row, col)."""
-    (height, width), (row, column) = size, at
-    return column, column + width, row + height, row
 
 
 def _readable_on(colour: Sequence[float]) -> str:

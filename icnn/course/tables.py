@@ -3,8 +3,6 @@
 Used in lessons 7 to 10. `make ablations`, `make rethink` and `make photos` write them.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 

@@ -3,8 +3,6 @@
 `make ablations` trains them all and writes data/ablations/results.csv.
 """
 
-from __future__ import annotations
-
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

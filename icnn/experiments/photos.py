@@ -3,8 +3,6 @@
 Taught in lesson 9; `make photos` runs it for the categories that are there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -34,8 +32,8 @@ RECIPE = {"epochs": 8, "batch_size": 32, "learning_rate": 1e-3}
 BACKBONE_RATE = 5e-5  # end to end: a twentieth of the head's
 MEASURES = (
     *("instability", "tracking", "best ten", "spread", "live", "centre", "best"),
-    *("consistency", "in box", "centre in box", "best in box", "mass inside", "rivals"),
-    "correlation",
+    *("consistency", "in box", "centre in box", "best in box"),
+    *("mass inside", "rivals", "correlation"),
 )
 BOX = 36 / 224  # of the side: half the box around a peak, as in the evaluation of prototypes
 CONSISTENT = 0.8  # share of the images in which a consistent filter's box holds its part
@@ -83,7 +81,7 @@ class HalfPrecision(nn.Module):
 def train_end_to_end(
     model: InterpretableCNN, train: PartDataset, validation: PartDataset, *, seed: int
 ) -> None:
-    """Train backbone and head of `icnn.make_interpretable` together, validation is only watched.
+    """Train backbone and head of a `make_interpretable` model together; validation is watched.
 
     With the recipe for two new layers, or for the paper's surgery. The seed is of the order of the
     images, and of dropout.
@@ -130,23 +128,14 @@ def measure_places(
     instability, tracking, in_box, correlation = found[:, live]
     inside, rivals = _concentration(maps)
     ten = tracking.nan_to_num(-1).topk(min(10, len(tracking))).values
-    row = {
-        "instability": instability.nanmean(),
-        "tracking": tracking.nanmean(),
-        "best ten": ten.mean(),
-        "spread": measure.peak_spread(points, scores)[live].mean(),
-        "live": live.sum(),
-        "centre": centre,
-        "best": best,
-        "consistency": (in_box >= CONSISTENT).double().mean(),
-        "in box": in_box.mean(),
-        "centre in box": centre_box,
-        "best in box": best_box,
-        "mass inside": inside[live].mean(),
-        "rivals": rivals[live].mean(),
-        "correlation": correlation.mean(),
-    }
-    return {name: v.item() if isinstance(v, Tensor) else v for name, v in row.items()}, peaks
+    spread, consistent = measure.peak_spread(points, scores)[live], in_box >= CONSISTENT
+    row = (
+        *(instability.nanmean(), tracking.nanmean(), ten.mean(), spread.mean(), live.sum(), centre),
+        *(best, consistent.double().mean(), in_box.mean(), centre_box, best_box),
+        *(inside[live].mean(), rivals[live].mean(), correlation.mean()),
+    )
+    numbers = (value.item() if isinstance(value, Tensor) else value for value in row)
+    return dict(zip(MEASURES, numbers, strict=True)), peaks
 
 
 def _by_category(peaks: dict[str, Tensor]) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
@@ -297,24 +286,18 @@ def scrambled(images: Tensor, *, tiles: int = 4, seed: int = 0) -> Tensor:
 
 
 def supervised_tracking(
-    train: FeatureDataset,
-    test: FeatureDataset,
-    part: int,
-    image_size: int,
-    *,
-    seed: int,
-    layers: int = 1,
+    train: FeatureDataset, test: FeatureDataset, part: int, size: int, *, seed: int, layers: int
 ) -> float:
     """A measure of the features: how well a detector that is taught a part tracks it.
 
     Trained by cross-entropy to fire in the unit under the landmark, on the images that have the
-    part. No filter of ours is told where a part is; what this one cannot follow is at least hard to
-    find in these maps. One layer is a 1×1 convolution; with two, the 3×3 one of `WIDTH` filters of
-    a head comes before it.
+    part, of images of a size in pixels. No filter of ours is told where a part is; what this one
+    cannot follow is at least hard to find in these maps. One layer is a 1×1 convolution; with two,
+    the 3×3 one of `WIDTH` filters of a head comes before it.
     """
     train, test = (d.subset(d.landmarks[:, part].isfinite().all(-1)) for d in (train, test))
     channels, n = train.images.shape[1:3]
-    unit = (train.landmarks[:, part] * (n / image_size)).long().clamp(0, n - 1)
+    unit = (train.landmarks[:, part] * (n / size)).long().clamp(0, n - 1)
     wanted = unit[:, 0] * n + unit[:, 1]
     with seeded(seed):
         hidden = conv_block(channels, WIDTH, 3) if layers == 2 else []
@@ -328,7 +311,7 @@ def supervised_tracking(
                 optimizer.zero_grad()
                 nn.functional.cross_entropy(scores, wanted[batch].to(scores.device)).backward()
                 optimizer.step()
-    points, scores = to_pixels(predict(detector, test.floats()), image_size)
+    points, scores = to_pixels(predict(detector, test.floats()), size)
     return measure.part_tracking(points, scores, test.landmarks[:, [part]]).item()
 
 

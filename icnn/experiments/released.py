@@ -1,33 +1,14 @@
 """The layer of the authors' released MATLAB code, which is not quite the paper's.
 
 Written afresh after reading the release (github.com/zqs1022/interpretableCNN, `getMu.m`,
-`getMask.m`, `our_vl_simplenn.m`, `our_cnn_train.m`). Term by term, for one filter:
-
-=====================  ==================================  =====================================
-term                   paper                               release
-=====================  ==================================  =====================================
-position μ̂             argmax of the map                   activation-weighted mean, rounded
-coordinates            units, distance divided by n        linspace(−1, 1, n) on both axes
-β                      4, fixed                            one for each filter, from 2, moving to
-                                                           3 / spread of the activation, in [1.5, 3]
-mask                   max(T_μ̂, 0), carries τ              max(1 − β‖·‖₁, 0), peak 1
-fitness                sum over units, τ = 0.5/n²          mean over units divided by 0.5, that is
-                                                           four times the paper's
-Z_T of T_μ̂             the same T for all images           image b meets the mask of another image
-                                                           *and another filter* (both axes flipped)
-log p(x|T)/p(x)        as printed in eq. 4                 p(x) is left out, + 1 for the derivative
-size of the gradient   p(T) p(x|T) […]                     divided by its mean over the images of
-                                                           the batch with the same T̂: always 1
-weight                 follows the mean peak, and 1/epoch  1e-5 · 0.1/epoch, twice balanced by
-                                                           category
-a filter's category    highest mean activation             highest running mean *peak*
-=====================  ==================================  =====================================
+`getMask.m`, `our_vl_simplenn.m`, `our_cnn_train.m`). Lesson 10 has the table of all that differs
+from the paper: position, coordinates, β, Z_T, p(x), weight, category. In the fitness a mean over
+units is divided by 0.5, four times the paper's; p(x) is left out, with + 1 for the derivative; the
+weight, 1e-5 · 0.1/epoch, is twice balanced by category.
 
 So the release's push is no gradient of any loss: a fixed shape (−mask, or +1 everywhere) times a
 multiplier whose mean over the batch is 1, whatever the activations. Taught in lesson 10.
 """
-
-from __future__ import annotations
 
 import math
 

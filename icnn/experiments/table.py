@@ -1,7 +1,5 @@
 """A table of results that fills up row by row, and goes on where it was interrupted."""
 
-from __future__ import annotations
-
 import csv
 import multiprocessing
 import os
@@ -38,7 +36,7 @@ def fill(
                 rows.setdefault(tuple(row[: len(tasks[0])]), []).append(row)
     left = [task for names, task in order.items() if names not in rows]
     for task, found in pool.imap_unordered(partial(_do, work), left):
-        rows[tuple(map(str, task))] = [[*task, *map(_rounded, row)] for row in found]
+        rows[tuple(map(str, task))] = [[*task, *row] for row in found]
         others = [names for names in rows if names not in order]
         done = [row for names in (*others, *order) for row in rows.get(names, [])]
         write_rows(path, [header, *done])
@@ -52,8 +50,5 @@ def write_rows(path: Path, rows: Iterable[Sequence]) -> None:
 
 
 def _do(work: Callable[..., Iterable[Sequence]], task: tuple) -> tuple[tuple, list[Sequence]]:
-    return task, list(work(*task))
-
-
-def _rounded(value: object) -> object:
-    return f"{value:.4f}" if isinstance(value, float) else value
+    rows = [[f"{v:.4f}" if isinstance(v, float) else v for v in row] for row in work(*task)]
+    return task, rows

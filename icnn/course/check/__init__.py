@@ -5,8 +5,6 @@ answer is compared with the typical mistakes as well, so that the message can na
 Nothing that the function does reaches the learner as a traceback. Used in notebooks/exercises.
 """
 
-from __future__ import annotations
-
 import importlib
 
 _TASKS = {

@@ -1,7 +1,5 @@
 """What a checker answers: one small record that prints the same everywhere."""
 
-from __future__ import annotations
-
 import textwrap
 from dataclasses import dataclass
 
@@ -11,19 +9,12 @@ _HEADING = {PASSED: "passed", FAILED: "not right yet", NOT_ATTEMPTED: "not attem
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """What a checker found.
+    """What a checker found."""
 
-    Attributes:
-        task: the name of the exercise, such as "part_templates".
-        status: "passed", "failed" or "not attempted".
-        message: what is wrong, and what was expected.
-        hint: after a failure, the next hint of the ladder: a nudge, the idea, how to see more.
-    """
-
-    task: str
-    status: str
-    message: str
-    hint: str = ""
+    task: str  # the name of the exercise, such as "part_templates"
+    status: str  # "passed", "failed" or "not attempted"
+    message: str  # what is wrong, and what was expected
+    hint: str = ""  # after a failure, the next one: a nudge, the idea, how to see more
 
     @property
     def passed(self) -> bool:
@@ -34,15 +25,7 @@ class Result:
         return self.passed
 
     def __repr__(self) -> str:
-        lines = [self.message, self.hint and f"Hint: {self.hint}"]
-        body = "\n".join(_wrapped(line) for line in lines if line)
+        text = self.message + (f"\nHint: {self.hint}" if self.hint else "")
+        how = {"initial_indent": "  ", "subsequent_indent": "  ", "break_long_words": False}
+        body = "\n".join(textwrap.fill(line, 88, **how) for line in text.splitlines())
         return f"{self.task}: {_HEADING[self.status]}\n{body}"
-
-
-def _wrapped(text: str) -> str:
-    """Indented, at most 88 columns; lines that are set by hand stay as they are."""
-    wrapped = [
-        textwrap.fill(line, 88, initial_indent="  ", subsequent_indent="  ", break_long_words=False)
-        for line in text.splitlines()
-    ]
-    return "\n".join(wrapped)

@@ -5,8 +5,6 @@ A wrong answer is explained by the first mistake that gives the same results on 
 if none does, by the first difference.
 """
 
-from __future__ import annotations
-
 import copy
 import dis
 import inspect
@@ -22,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -33,11 +31,11 @@ from icnn.course.check._result import FAILED, NOT_ATTEMPTED, PASSED, Result
 from icnn.course.check._values import Output, Unreadable, close, differs, read
 
 AUTOGRAD = "autograd"
-DERIVING = (
-    "torch.autograd",
-    "torch.autograd.functional",
-    "torch._functorch.apis",
-    "torch._functorch.eager_transforms",
+DERIVING = {"torch.autograd", "torch.autograd.functional"}
+DERIVING |= {"torch._functorch.apis", "torch._functorch.eager_transforms"}
+IN_PLACE = (
+    "Whoever called it still needs the old values: make a new tensor (avoid +=, *=, x[...] = … and "
+    "names that end in _)"
 )
 _failures: Counter[str] = Counter()  # how often each task has failed in a row
 
@@ -78,57 +76,35 @@ def edited(function: Callable, piece: str, version: str) -> Callable:
 
 @dataclass
 class Task:
-    """One exercise. Call it with your function.
+    """One exercise. Call it with your function."""
 
-    Attributes:
-        signature: as the learner is to write it.
-        outputs: what is returned: a name in words → its shape in words.
-        cases: ordinary cases, in words → as given; together they must tell all mistakes apart.
-        edges: special cases, tried one by one after the ordinary ones.
-        plain: a right answer, written so that every typical mistake is a change of one piece.
-        slips: (a piece of `plain`, what somebody may write for it) → what to tell them.
-        others: wrong functions that are further away → what to tell somebody who has the same.
-        hints: a nudge, the idea, almost the code.
-        own: icnn's functions that would be the answer; by default the one of the same name.
-        by_hand: whether the task is to derive what autograd would give.
-        same_dtype: whether the task fixes the dtype; if not, more digits than asked for are fine.
-        law: optional, what a right first output obeys: (got, wanted, arguments) → where it is
-            broken, what to say, and the values that stand for {} there.
-    """
-
-    signature: str
-    outputs: dict[str, str]
-    cases: dict[str, Given]
-    edges: dict[str, Given]
-    plain: Callable
-    slips: dict[tuple[str, str], str]
-    hints: tuple[str, str, str]
-    own: tuple[str, ...] | None = None
-    others: dict[Callable, str] = field(default_factory=dict)
-    by_hand: bool = False
-    same_dtype: bool = False
+    plain: Callable  # a right answer, written so that a typical mistake is a change of one piece
+    outputs: dict[str, str]  # what is returned: a name in words → its shape in words
+    cases: dict[Given, str]  # as given → in words; together they must tell all mistakes apart
+    edges: dict[Given, str]  # special cases, tried one by one after the ordinary ones
+    slips: dict[tuple[str, str], str]  # (a piece, what one may write for it) → what to tell them
+    hints: tuple[str, str, str]  # a nudge, the idea, almost the code
+    own: tuple[str, ...] = ()  # icnn's functions that would be the answer, beside the same name
+    others: dict[Callable, str] = field(default_factory=dict)  # wrong in another way → what to tell
+    by_hand: bool = False  # whether the task is to derive what autograd would give
+    same_dtype: bool = False  # whether the dtype is fixed; if not, more digits are fine
+    # What a right first output obeys: (got, wanted, arguments) → where it is broken, what to say,
+    # and the values that stand for {} there.
     law: Callable[[Tensor, Tensor, tuple], tuple] | None = None
 
     def __post_init__(self) -> None:
         _source(self.plain)  # read now, while the file is that of the code
-        self.own = (self.name,) if self.own is None else self.own
-
-    @property
-    def name(self) -> str:
-        """The name of the function that is asked for."""
-        return self.signature.split("(")[0]
-
-    @property
-    def reference(self) -> Callable:
-        """What an answer is compared with: icnn's own function, where there is one."""
-        return getattr(icnn, self.name, self.plain)
+        self.name = self.plain.__name__.removeprefix("_")
+        self.signature = f"{self.name}{inspect.signature(self.plain)}"
+        self.own = (self.name, *self.own)
+        # What an answer is compared with is icnn's own function, where there is one.
+        self.reference = getattr(icnn, self.name, self.plain)
 
     @cached_property
     def mistakes(self) -> list[tuple[Callable, str]]:
         """Wrong functions, and what to tell somebody whose results are the same."""
-        return [*self.others.items()] + [
-            (edited(self.plain, *slip), message) for slip, message in self.slips.items()
-        ]
+        changed = ((edited(self.plain, *slip), message) for slip, message in self.slips.items())
+        return [*self.others.items(), *changed]
 
     def __repr__(self) -> str:
         return f"check.{self.name}: call it with your own {self.signature}"
@@ -148,12 +124,10 @@ class Task:
             _failures.pop(self.name, None)
             count = len(self.cases) + len(self.edges)
             return Result(self.name, PASSED, f"Your function is right in all {count} cases.")
+        last = f"if you want it: print(check.{self.name}.hints[2])"
+        ladder = (*self.hints[:2], f"the next hint is almost the code; {last}")
+        hint = ladder[min(_failures[self.name], 2)]
         _failures[self.name] += 1
-        count = _failures[self.name]
-        more = (
-            f"the next hint is almost the code; if you want it: print(check.{self.name}.hints[2])"
-        )
-        hint = self.hints[count - 1] if count < 3 else more
         return Result(self.name, FAILED, _sentence(problem), hint)
 
 
@@ -165,14 +139,13 @@ class _Unfinished(Exception):
 class _Trial:
     """One function on one case: what it gave, or why it gave nothing."""
 
-    case: str
     given: Given
     outputs: list[Output] | None = None
     error: BaseException | None = None
     foul: str | None = None  # what it did that no answer may do
     wanted: list[Output] | None = None  # what the reference gives
 
-    def agrees(self, other: _Trial) -> bool:
+    def agrees(self, other: Self) -> bool:
         """The same results, or stopped by the same kind of error."""
         if self.outputs is None or other.outputs is None:
             return type(self.error) is type(other.error)
@@ -180,13 +153,10 @@ class _Trial:
 
     def right(self, *, same_dtype: bool) -> bool:
         """Whether it gave what the reference gives."""
-        return (
-            self.outputs is not None
-            and close(self.outputs, self.wanted, strict=True)
-            and all(
-                o.fits(w, same=same_dtype) for o, w in zip(self.outputs, self.wanted, strict=True)
-            )
-        )
+        if self.outputs is None or not close(self.outputs, self.wanted, strict=True):
+            return False
+        pairs = zip(self.outputs, self.wanted, strict=True)
+        return all(got.fits(want, same=same_dtype) for got, want in pairs)
 
 
 def _problem(task: Task, answer: Any) -> str | None:
@@ -199,20 +169,20 @@ def _problem(task: Task, answer: Any) -> str | None:
     if misfit := _misfit(task, answer):
         return misfit
     trials = []
-    for stage in (task.cases, *({case: given} for case, given in task.edges.items())):
-        for case in stage.items():
-            trials.append(trial := _try(task, answer, *case))
+    for stage in (task.cases, *([given] for given in task.edges)):
+        for given in stage:
+            trials.append(trial := _try(task, answer, given))
             if trial.foul:
                 return trial.foul
-            trial.wanted = _try(task, task.reference, *case).outputs
+            trial.wanted = _try(task, task.reference, given).outputs
         if not all(trial.right(same_dtype=task.same_dtype) for trial in trials):
             return _diagnosis(task, answer, trials)
     return None
 
 
-def _try(task: Task, function: Callable, case: str, given: Given) -> _Trial:
+def _try(task: Task, function: Callable, given: Given) -> _Trial:
     args, options = copy.deepcopy((given.args, given.options))
-    trial = _Trial(case, given)
+    trial = _Trial(given)
     try:
         with _watching(task.own) as seen:
             returned = given.use(function, *args, **options)
@@ -229,9 +199,6 @@ def _try(task: Task, function: Callable, case: str, given: Given) -> _Trial:
     return trial
 
 
-# --- problems that are the same for every task ---------------------------------------------------
-
-
 def _misfit(task: Task, answer: Callable) -> str | None:
     """Whether the answer cannot be called as the task asks."""
     try:
@@ -239,7 +206,7 @@ def _misfit(task: Task, answer: Callable) -> str | None:
     except (TypeError, ValueError):
         return None
     try:
-        for given in (task.cases | task.edges).values():
+        for given in task.cases | task.edges:
             signature.bind(*given.args, **given.options)
     except TypeError as error:
         return f"the function should be {task.signature}; yours does not fit: {error}"
@@ -257,11 +224,7 @@ def _foul(task: Task, given: Given, seen: list[str], left: tuple) -> str | None:
     before = dict(zip(names, given.args, strict=False)) | given.options
     for (name, old), new in zip(before.items(), left, strict=True):
         if isinstance(old, Tensor) and not np.array_equal(old, new.detach(), equal_nan=True):
-            return (
-                f"your function changes its argument {name} in place. Whoever called it still "
-                "needs the old values: make a new tensor (avoid +=, *=, x[...] = … and names that "
-                "end in _)"
-            )
+            return f"your function changes its argument {name} in place. {IN_PLACE}"
     return None
 
 
@@ -311,20 +274,17 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__"))
 
 
-# --- what is wrong with the results --------------------------------------------------------------
-
-
 def _diagnosis(task: Task, answer: Any, trials: list[_Trial]) -> str:
     """The mistake that explains all results so far, or else the first difference."""
     if not all(t.outputs and close(t.outputs, t.wanted, strict=False) for t in trials):
         for function, message in task.mistakes:
-            if all(trial.agrees(_try(task, function, trial.case, trial.given)) for trial in trials):
+            if all(trial.agrees(_try(task, function, trial.given)) for trial in trials):
                 return message
     trial = next(trial for trial in trials if not trial.right(same_dtype=task.same_dtype))
     if isinstance(trial.error, Unreadable):
         return str(trial.error)
     found = _stop(answer, trial.error) if trial.error else _difference(task, trial)
-    return f"for {trial.case}, {found}"
+    return f"for {(task.cases | task.edges)[trial.given]}, {found}"
 
 
 def _difference(task: Task, trial: _Trial) -> str:
@@ -343,12 +303,14 @@ def _difference(task: Task, trial: _Trial) -> str:
     for (name, _), output, wanted in outputs:
         got, want = output.values, wanted.values
         wrong = differs(got, want, strict=False)
-        if trial.case in task.cases and (factor := _factor(got, want)):
+        if trial.given in task.cases and (factor := _factor(got, want)):
             return f"{name}: each entry of yours is {factor:.4g} times what it should be"
         if wrong.any():
             place = tuple(wrong.nonzero()[0].tolist())
             entry = f"entry {list(place)} of {name}" if place else name
-            return "{} should be {}; yours is {}".format(entry, *_two(want[place], got[place]))
+            texts = [[number(v[place], digits) for v in (want, got)] for digits in (4, 6, 9)]
+            pair = next((pair for pair in texts if pair[0] != pair[1]), texts[0])
+            return "{} should be {}; yours is {}".format(entry, *pair)
         if not output.fits(wanted, same=task.same_dtype):
             return f"{name} should have the dtype {want.dtype}; yours is {got.dtype}"
         if differs(got, want, strict=True).any():
@@ -385,12 +347,6 @@ def _stop(answer: Any, error: BaseException) -> str:
 def number(value: Tensor, digits: int = 4) -> str:
     """One entry of a tensor, for a message."""
     return f"{value.item() + 0.0:.{digits}g}" if value.is_floating_point() else str(value.item())
-
-
-def _two(want: Tensor, got: Tensor) -> tuple[str, str]:
-    """Two entries, with as many digits as it takes to tell them apart."""
-    texts = ((number(want, digits), number(got, digits)) for digits in (4, 6, 9))
-    return next((pair for pair in texts if pair[0] != pair[1]), (number(want), number(got)))
 
 
 def _sentence(text: str) -> str:

@@ -1,8 +1,6 @@
 """Whatever an answer returns, as plain tensors, and how it compares with what was expected."""
 
-from __future__ import annotations
-
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -25,7 +23,7 @@ class Output(NamedTuple):
     values: Tensor
     kind: str  # "tensor", "array" or "number"
 
-    def fits(self, wanted: Output, *, same: bool) -> bool:
+    def fits(self, wanted: Self, *, same: bool) -> bool:
         """Whether the dtype is right, where it has to be the `same` or may have more digits.
 
         Python numbers have no dtype, and NumPy may always compute in more digits.
@@ -33,11 +31,8 @@ class Output(NamedTuple):
         got, want = self.values, wanted.values
         if self.kind == "number" and want.is_floating_point():
             return got.dtype != torch.bool
-        if (
-            got.is_floating_point()
-            and want.is_floating_point()
-            and (self.kind == "array" or not same)
-        ):
+        both_floating = got.is_floating_point() and want.is_floating_point()
+        if both_floating and (self.kind == "array" or not same):
             return got.itemsize >= want.itemsize
         return got.dtype == want.dtype
 
@@ -56,11 +51,8 @@ def read(returned: object, count: int) -> list[Output]:
 
 def close(got: list[Output], want: list[Output], *, strict: bool) -> bool:
     """Equal in shape and, up to rounding, in value; NaN equals NaN. The dtype does not count."""
-    return all(
-        g.values.shape == w.values.shape
-        and not bool(differs(g.values, w.values, strict=strict).any())
-        for g, w in zip(got, want, strict=True)
-    )
+    pairs = [(g.values, w.values) for g, w in zip(got, want, strict=True)]
+    return all(g.shape == w.shape and not differs(g, w, strict=strict).any() for g, w in pairs)
 
 
 def differs(got: Tensor, want: Tensor, *, strict: bool) -> Tensor:

@@ -1,14 +1,10 @@
 """Exercises 6: dead filters, selectivity, and how far a peak moves."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from icnn.course.check._runner import Given, Task, random
 from icnn.course.check.measuring import WRONG_IMAGES, scene, top_images
-
-# --- dead filters --------------------------------------------------------------------------------
 
 
 def _some_dead(n: int, filters: int, size: int, *, seed: int) -> Tensor:
@@ -19,33 +15,29 @@ def _some_dead(n: int, filters: int, size: int, *, seed: int) -> Tensor:
     return x
 
 
-def _dead(maps):
+def _dead_filters(maps):
     return (maps <= 0).all((0, 2, 3))
 
 
 dead_filters = Task(
-    signature="dead_filters(maps)",
+    _dead_filters,
     outputs={"the result": "(C,)"},
     cases={
-        "five images, seven filters and 4×4 maps": Given(_some_dead(5, 7, 4, seed=131)),
-        "the worked example": Given(
+        Given(_some_dead(5, 7, 4, seed=131)): "five images, seven filters and 4×4 maps",
+        Given(
             torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.7]])[:, :, None, None] * torch.eye(2)
-        ),
-        "three images and four filters": Given(_some_dead(3, 4, 5, seed=132).relu()),
+        ): "the worked example",
+        Given(_some_dead(3, 4, 5, seed=132).relu()): "three images and four filters",
     },
     edges={
-        "a filter that is above 0 by very little, once, and so is alive": Given(
-            1e-12 * torch.tensor([[0.0, 0.0], [1.0, 0.0]])[:, :, None, None] * torch.eye(3)
-        ),
-        "maps whose values add up to a negative number although some are above 0": Given(
-            torch.tensor([[[[1.0, -9.0], [-9.0, -9.0]]]])
-        ),
-        "a batch of one image with maps of one unit": Given(
-            torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)
-        ),
-        "maps in half precision": Given(_some_dead(4, 6, 3, seed=133).half()),
+        Given(1e-12 * torch.tensor([[0.0, 0.0], [1.0, 0.0]])[:, :, None, None] * torch.eye(3)): "a "
+        "filter that is above 0 by very little, once, and so is alive",
+        Given(torch.tensor([[[[1.0, -9.0], [-9.0, -9.0]]]])): "maps whose values add up to a "
+        "negative number although some are above 0",
+        Given(torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)): "a batch of one image with maps of one "
+        "unit",
+        Given(_some_dead(4, 6, 3, seed=133).half()): "maps in half precision",
     },
-    plain=_dead,
     slips={
         ("return (", "return ~("): "true should stand for a dead filter; yours is true for those "
         "that are alive",
@@ -75,14 +67,11 @@ dead_filters = Task(
         "maps > 0 is a table of true and false; any and all take several axes at once.",
         "return ~(maps > 0).any(...), or amax(...) <= 0, over all axes but that of the filters.",
     ),
-    own=("dead_filters", "live_filters"),
+    own=("live_filters",),
 )
 
 
-# --- selectivity ---------------------------------------------------------------------------------
-
-
-def _selectivity(maps, labels):
+def _category_selectivity(maps, labels):
     strength = maps.mean((2, 3))
     table = torch.stack([strength[labels == k].mean(0) for k in labels.unique()])
     largest, total = table.amax(0), table.sum(0)
@@ -99,26 +88,23 @@ LABELS = torch.tensor([0, 0, 0, 1, 1, 2, 0, 2, 0])
 LEVELS = torch.tensor([5.0, 3.0, 2.0])[:, None, None, None].expand(3, 1, 2, 2).clone()
 
 category_selectivity = Task(
-    signature="category_selectivity(maps, labels)",
+    _category_selectivity,
     outputs={"the selectivity": "(C,)"},
     cases={
-        "nine images of three categories": Given(random(9, 4, 3, 3, seed=141) ** 3, LABELS),
-        "the worked example": Given(LEVELS, torch.arange(3)),
-        "labels in another order": Given(random(9, 2, 4, 4, seed=142) ** 5, 2 - LABELS.flip(0)),
+        Given(random(9, 4, 3, 3, seed=141) ** 3, LABELS): "nine images of three categories",
+        Given(LEVELS, torch.arange(3)): "the worked example",
+        Given(random(9, 2, 4, 4, seed=142) ** 5, 2 - LABELS.flip(0)): "labels in another order",
     },
     edges={
-        "labels 1, 4 and 7, where only the categories that occur count": Given(
-            random(9, 3, 3, 3, seed=143) ** 3, 3 * LABELS + 1
-        ),
-        "a filter that never fires, where NaN is right": Given(
+        Given(random(9, 3, 3, 3, seed=143) ** 3, 3 * LABELS + 1): "labels 1, 4 and 7, where only "
+        "the categories that occur count",
+        Given(
             random(9, 3, 3, 3, seed=144) * torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1), LABELS
-        ),
-        "images of a single category, where 1 is right": Given(
-            random(4, 2, 3, 3, seed=145), torch.full((4,), 2)
-        ),
-        "maps in float32": Given(random(9, 4, 3, 3, seed=141).float(), LABELS),
+        ): "a filter that never fires, where NaN is right",
+        Given(random(4, 2, 3, 3, seed=145), torch.full((4,), 2)): "images of a single category, "
+        "where 1 is right",
+        Given(random(9, 4, 3, 3, seed=141).float(), LABELS): "maps in float32",
     },
-    plain=_selectivity,
     slips={
         ("largest, total", "table = strength; largest, total"): "images of one category should be "
         "averaged first; yours compares single images",
@@ -163,10 +149,7 @@ category_selectivity = Task(
 )
 
 
-# --- how far a peak moves ------------------------------------------------------------------------
-
-
-def _spread(points, scores, *, top=100):
+def _peak_spread(points, scores, *, top=100):
     has_it, spreads = torch.ones(len(points), dtype=torch.bool), []
     for f in range(points.shape[1]):
         places = points[top_images(scores, f, has_it, top), f]
@@ -178,23 +161,21 @@ THREE = torch.tensor([[10.0, 10.0], [20.0, 20.0], [30.0, 10.0]])[:, None]
 
 
 peak_spread = Task(
-    signature="peak_spread(points, scores, *, top=100)",
+    _peak_spread,
     outputs={"the spread": "(C,)"},
     cases={
-        "nine images, three filters and top = 4": Given(*scene(9, 3, 1, seed=151)[:2], top=4),
-        "the worked example": Given(THREE, torch.ones(3, 1)),
-        "twelve images, two filters and top = 6": Given(*scene(12, 2, 1, seed=153)[:2], top=6),
+        Given(*scene(9, 3, 1, seed=151)[:2], top=4): "nine images, three filters and top = 4",
+        Given(THREE, torch.ones(3, 1)): "the worked example",
+        Given(*scene(12, 2, 1, seed=153)[:2], top=6): "twelve images, two filters and top = 6",
     },
     edges={
-        "more images wanted than there are": Given(*scene(5, 2, 1, seed=155)[:2]),
-        "a filter that is stuck in one place, where 0 is right": Given(
-            torch.full((4, 2, 2), 3.0), random(4, 2, seed=157, dtype=torch.float32)
-        ),
-        "a batch of one image, where NaN is right": Given(*scene(1, 2, 1, seed=158)[:2]),
-        "top = 1, where NaN is right": Given(*scene(5, 2, 1, seed=160)[:2], top=1),
-        "coordinates in float32": Given(*scene(8, 3, 1, seed=162, dtype=torch.float32)[:2], top=5),
+        Given(*scene(5, 2, 1, seed=155)[:2]): "more images wanted than there are",
+        Given(torch.full((4, 2, 2), 3.0), random(4, 2, seed=157, dtype=torch.float32)): "a filter "
+        "that is stuck in one place, where 0 is right",
+        Given(*scene(1, 2, 1, seed=158)[:2]): "a batch of one image, where NaN is right",
+        Given(*scene(5, 2, 1, seed=160)[:2], top=1): "top = 1, where NaN is right",
+        Given(*scene(8, 3, 1, seed=162, dtype=torch.float32)[:2], top=5): "coordinates in float32",
     },
-    plain=_spread,
     slips={
         **WRONG_IMAGES,
         ("var(0)", "var(0, correction=0)"): "the variances should divide by N − 1; yours divide "
@@ -226,5 +207,5 @@ peak_spread = Task(
         "filters picks the points. Variances may be added, standard deviations not.",
         "best = scores[:, c].argsort(descending=True)[...]; points[best, c].var(...).sum() ** ...",
     ),
-    own=("peak_spread", "_on_top_images"),
+    own=("_on_top_images",),
 )

@@ -1,31 +1,20 @@
 """Exercises 3: the filter loss, its exact gradient, and equation 4."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 import icnn
 from icnn.course.check._runner import Given, Task, edited, gradient, random
-from icnn.course.check.information import (
-    EXTREME,
-    USUAL,
-    WRONG_P_X,
-    WRONG_Z,
-    fitnesses,
-    ln_p_x,
-    mutual,
-)
+from icnn.course.check.information import EXTREME, USUAL, WRONG_P_X, WRONG_Z, fitnesses, ln_p_x
 from icnn.course.check.templates import at_largest
 
-# --- the filter loss -----------------------------------------------------------------------------
-
-
 # The right value, and a gradient as if Z_T were constant; a constant p(x) would do no harm.
-_frozen = edited(mutual, ".log_softmax(0)", " - fitness.logsumexp(0).detach()")
+_frozen = edited(
+    icnn.check.mutual_information.plain, ".log_softmax(0)", " - fitness.logsumexp(0).detach()"
+)
 
 
-def _loss(x, *, sharpness=None, scale=None, beta=4.0):
+def _filter_loss(x, *, sharpness=None, scale=None, beta=4.0):
     n = x.shape[-1]
     scores = icnn.fitness(x, icnn.part_templates(n, beta=beta, dtype=x.dtype))
     if sharpness is not None:
@@ -44,32 +33,27 @@ def _scaled(sharpness: float, *scale: float, **options) -> dict:
 
 
 filter_loss = Task(
-    signature="filter_loss(x, *, sharpness=None, scale=None, beta=4.0)",
+    _filter_loss,
     outputs={"the loss": "()"},
     cases={
-        "the paper's constants and 3×3 maps": Given(5 * random(3, 2, 3, 3, seed=1)),
-        "sharpness 3, two filters with scales 0.7 and 1.3, and β = 2": Given(
-            random(3, 2, 3, 3, seed=2), **_scaled(3.0, 0.7, 1.3, beta=2.0)
-        ),
-        "two maps of one unit from two filters with scales 0.5 and 2": Given(
-            random(2, 2, 1, 1, seed=3), **_scaled(2.0, 0.5, 2.0)
-        ),
-        "`tiny` with sharpness 2, scale 1.5 and β = 1": Given(TINY, **_scaled(2.0, 1.5, beta=1.0)),
-        "four images, three filters and 5×5 maps": Given(
-            random(4, 3, 5, 5, seed=4), **_scaled(0.5, 0.4, 1.0, 1.7)
-        ),
-        "`tiny` with the paper's constants and β = 1": Given(TINY, beta=1.0),
+        Given(5 * random(3, 2, 3, 3, seed=1)): "the paper's constants and 3×3 maps",
+        Given(random(3, 2, 3, 3, seed=2), **_scaled(3.0, 0.7, 1.3, beta=2.0)): "sharpness 3, two "
+        "filters with scales 0.7 and 1.3, and β = 2",
+        Given(random(2, 2, 1, 1, seed=3), **_scaled(2.0, 0.5, 2.0)): "two maps of one unit from "
+        "two filters with scales 0.5 and 2",
+        Given(TINY, **_scaled(2.0, 1.5, beta=1.0)): "`tiny` with sharpness 2, scale 1.5 and β = 1",
+        Given(random(4, 3, 5, 5, seed=4), **_scaled(0.5, 0.4, 1.0, 1.7)): "four images, three "
+        "filters and 5×5 maps",
+        Given(TINY, beta=1.0): "`tiny` with the paper's constants and β = 1",
     },
     edges={
-        "a batch of one image, which tells nothing": Given(random(1, 2, 3, 3, seed=5)),
-        "maps in float32": Given(
+        Given(random(1, 2, 3, 3, seed=5)): "a batch of one image, which tells nothing",
+        Given(
             random(4, 2, 4, 4, seed=6).float(), sharpness=2.0, scale=torch.tensor([0.5, 1.5])
-        ),
-        "the gradient, which should reach x exactly": Given(
-            random(4, 2, 3, 3, seed=7), **_scaled(2.0, 0.7, 1.3), use=gradient
-        ),
+        ): "maps in float32",
+        Given(random(4, 2, 3, 3, seed=7), **_scaled(2.0, 0.7, 1.3), use=gradient): "the gradient, "
+        "which should reach x exactly",
     },
-    plain=_loss,
     slips={
         ("beta=beta", "beta=4.0"): "β should go to the templates; yours are the same for every β",
         ("fitness(x,", "fitness(x * icnn.part_mask(x, beta=beta),"): "the loss looks at the maps "
@@ -113,14 +97,11 @@ filter_loss = Task(
         "axes (N, C, T), and the scale has only C.",
         "scores = sharpness * scores / (scale[..., None] * tau), with tau from the side of a map.",
     ),
-    own=("filter_loss", "_information"),
+    own=("_information",),
 )
 
 
-# --- its exact gradient --------------------------------------------------------------------------
-
-
-def _slope(fitness, prior):
+def _score_gradient(fitness, prior):
     log_p = fitness.log_softmax(0)
     p, surprise = log_p.exp(), log_p - ln_p_x(log_p, prior)
     change = surprise - (p * surprise).sum(0)
@@ -133,14 +114,13 @@ def _law_of_slope(got: Tensor, want: Tensor, args: tuple) -> tuple:
 
 
 score_gradient = Task(
-    signature="score_gradient(fitness, prior)",
+    _score_gradient,
     outputs={"the gradient": "(N, C, T)"},
     cases=USUAL,
     edges={
-        "a batch of one image, where nothing can be gained": Given(*fitnesses(1, 2, 5, seed=25)),
+        Given(*fitnesses(1, 2, 5, seed=25)): "a batch of one image, where nothing can be gained",
         **EXTREME,
     },
-    plain=_slope,
     slips={
         ("(p * surprise).sum(0)", "0"): "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, "
         "as in yours, Z_T is frozen: no image loses what another one gains",
@@ -172,16 +152,13 @@ score_gradient = Task(
         "p = fitness.softmax(...); ell = p.log() - (prior * p).sum(..., keepdim=True).log(); "
         "return prior * p * (ell - (...).sum(0, keepdim=True)).",
     ),
-    own=("_information", "filter_loss"),
+    own=("filter_loss", "_information"),
     by_hand=True,
     law=_law_of_slope,
 )
 
 
-# --- equation 4 ----------------------------------------------------------------------------------
-
-
-def _paper(x, is_target, *, beta=4.0):
+def _paper_gradient(x, is_target, *, beta=4.0):
     n = x.shape[-1]
     templates = icnn.part_templates(n, beta=beta, dtype=x.dtype)
     prior = icnn.template_prior(n, dtype=x.dtype)
@@ -195,14 +172,10 @@ def _paper(x, is_target, *, beta=4.0):
     return -slope / x.shape[1]
 
 
-def _exact(x, is_target, *, beta=4.0):
-    return gradient(icnn.filter_loss, x.detach().clone(), beta=beta)
-
-
 def _all_frozen(x, is_target, *, beta=4.0):
     templates = icnn.part_templates(x.shape[-1], beta=beta, dtype=x.dtype)
     prior = icnn.template_prior(x.shape[-1], dtype=x.dtype)
-    frozen = edited(_slope, "(p * surprise).sum(0)", "0")
+    frozen = edited(_score_gradient, "(p * surprise).sum(0)", "0")
     slope = frozen(icnn.fitness(x, templates), prior)
     return -torch.einsum("bct,tij->bcij", slope, templates) / x.shape[1]
 
@@ -210,28 +183,23 @@ def _all_frozen(x, is_target, *, beta=4.0):
 MIXED = torch.tensor([[True, False, True], [False, False, True], [True, True, False]])
 
 paper_gradient = Task(
-    signature="paper_gradient(x, is_target, *, beta=4.0)",
+    _paper_gradient,
     outputs={"the gradient": "(N, C, n, n)"},
     cases={
-        "three images, two filters, 3×3 maps and β = 2": Given(
-            4 * random(3, 2, 3, 3, seed=31), MIXED[:, :2], beta=2.0
-        ),
-        "`tiny` and β = 1": Given(TINY, torch.tensor([[True], [False]]), beta=1.0),
-        "three images, three filters and 4×4 maps": Given(
-            4 * random(3, 3, 4, 4, seed=32), MIXED, beta=1.5
-        ),
-        "5×5 maps and the usual β": Given(4 * random(3, 3, 5, 5, seed=33), ~MIXED),
+        Given(4 * random(3, 2, 3, 3, seed=31), MIXED[:, :2], beta=2.0): "three images, two "
+        "filters, 3×3 maps and β = 2",
+        Given(TINY, torch.tensor([[True], [False]]), beta=1.0): "`tiny` and β = 1",
+        Given(4 * random(3, 3, 4, 4, seed=32), MIXED, beta=1.5): "three images, three filters and "
+        "4×4 maps",
+        Given(4 * random(3, 3, 5, 5, seed=33), ~MIXED): "5×5 maps and the usual β",
     },
     edges={
-        "a batch without any image of the category": Given(
-            4 * random(4, 2, 3, 3, seed=34), torch.zeros(4, 2, dtype=torch.bool)
-        ),
-        "a batch of one image, where p(x|T) and p(x) are both 1": Given(
-            random(1, 2, 3, 3, seed=35), torch.tensor([[True, False]])
-        ),
-        "maps in float32": Given(20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]),
+        Given(4 * random(4, 2, 3, 3, seed=34), torch.zeros(4, 2, dtype=torch.bool)): "a batch "
+        "without any image of the category",
+        Given(random(1, 2, 3, 3, seed=35), torch.tensor([[True, False]])): "a batch of one image, "
+        "where p(x|T) and p(x) are both 1",
+        Given(20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]): "maps in float32",
     },
-    plain=_paper,
     slips={
         ("beta=beta", "beta=4.0"): "β should go to the templates; yours are the same for every β",
         ("-slope / x.shape[1]", "slope / x.shape[1]"): "the result should have the sign of the "
@@ -260,7 +228,9 @@ paper_gradient = Task(
         "have the paper's τ as well; yours has a peak of 1",
     },
     others={
-        _exact: "that is the exact gradient, of all templates and nothing frozen; equation 4 "
+        lambda x, *_, beta=4.0: gradient(
+            icnn.filter_loss, x.clone(), beta=beta
+        ): "that is the exact gradient, of all templates and nothing frozen; equation 4 "
         "keeps one template for each map",
         _all_frozen: "equation 4 keeps one template for each map; yours freezes Z_T as well, but "
         "adds up all templates",

@@ -1,7 +1,5 @@
 """Exercises 2: fitness, mutual information, and equation 5."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -16,15 +14,10 @@ def _prior(size: int, *, seed: int) -> Tensor:
     return prior / prior.sum()
 
 
-def fitnesses(
-    *shape: int, seed: int, least: float = -3.0, dtype: torch.dtype = torch.float64
-) -> tuple[Tensor, Tensor]:
+def fitnesses(*shape: int, seed: int, least=-3.0, dtype=torch.float64) -> tuple[Tensor, Tensor]:
     """Fitnesses in a range of 6, (N, C, T), and a prior that is not uniform, (T,)."""
     prior = _prior(shape[-1], seed=seed + 1)
     return (6 * random(*shape, seed=seed) + least).to(dtype), prior.to(dtype)
-
-
-# --- the fitness ---------------------------------------------------------------------------------
 
 
 def _signed(*shape: int, seed: int) -> Tensor:
@@ -38,25 +31,21 @@ def _fitness(x, templates):
 
 AXES = "the axes should be (image, filter, template); yours "
 fitness = Task(
-    signature="fitness(x, templates)",
+    _fitness,
     outputs={"the fitness": "(N, C, n²+1)"},
     cases={
-        "three images, two filters and 4×4 maps": Given(
-            random(3, 2, 4, 4), _signed(17, 4, 4, seed=1)
-        ),
-        "maps of 3×3 units and real templates": Given(
-            random(2, 4, 3, 3, seed=2), icnn.part_templates(3, dtype=torch.float64)
-        ),
-        "maps with negative values": Given(_signed(4, 3, 2, 2, seed=3), _signed(5, 2, 2, seed=4)),
+        Given(random(3, 2, 4, 4), _signed(17, 4, 4, seed=1)): "three images, two filters and 4×4 "
+        "maps",
+        Given(random(2, 4, 3, 3, seed=2), icnn.part_templates(3, dtype=torch.float64)): "maps of "
+        "3×3 units and real templates",
+        Given(_signed(4, 3, 2, 2, seed=3), _signed(5, 2, 2, seed=4)): "maps with negative values",
     },
     edges={
-        "a batch of one image with one filter": Given(
-            random(1, 1, 5, 5, seed=5), _signed(26, 5, 5, seed=6)
-        ),
-        "maps of one unit": Given(random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8)),
-        "maps in float32": Given(random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float()),
+        Given(random(1, 1, 5, 5, seed=5), _signed(26, 5, 5, seed=6)): "a batch of one image with "
+        "one filter",
+        Given(random(3, 2, 1, 1, seed=7), _signed(2, 1, 1, seed=8)): "maps of one unit",
+        Given(random(3, 2, 4, 4).float(), _signed(17, 4, 4, seed=1).float()): "maps in float32",
     },
-    plain=_fitness,
     slips={
         (", templates)\n", ", templates.mT)\n"): "unit (i, j) of the map belongs to unit (i, j) "
         "of the template; yours pairs it with (j, i), as the trace of a matrix product does",
@@ -99,15 +88,12 @@ fitness = Task(
 )
 
 
-# --- the mutual information ----------------------------------------------------------------------
-
-
 def ln_p_x(log_p: Tensor, prior: Tensor) -> Tensor:
     """Of ln p(x|T), (N, C, T): one for each map, (N, C, 1)."""
     return (prior.log() + log_p).logsumexp(-1, keepdim=True)
 
 
-def mutual(fitness, prior):
+def _mutual_information(fitness, prior):
     """The mutual information, plainly written."""
     log_p = fitness.log_softmax(0)
     p, ratio = log_p.exp(), log_p - ln_p_x(log_p, prior)
@@ -134,29 +120,26 @@ WORKED_SCORES = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 1.0]], dtype=torch.flo
 THIRDS = torch.full((3,), 1 / 3, dtype=torch.float64)
 # For every function that is handed fitnesses: usual ones, and those that it must bear.
 USUAL = {
-    "four images, two filters and five templates": Given(*fitnesses(4, 2, 5, seed=1)),
-    "the worked example": Given(WORKED_SCORES, THIRDS),
-    "three images, four filters and ten templates": Given(*fitnesses(3, 4, 10, seed=3)),
+    Given(*fitnesses(4, 2, 5, seed=1)): "four images, two filters and five templates",
+    Given(WORKED_SCORES, THIRDS): "the worked example",
+    Given(*fitnesses(3, 4, 10, seed=3)): "three images, four filters and ten templates",
 }
 EXTREME = {
-    "fitnesses of 1000, where exp overflows (softmax, log_softmax and logsumexp do not)": Given(
-        *fitnesses(4, 2, 5, seed=19, least=997.0)
-    ),
-    "fitnesses in float32": Given(*fitnesses(4, 3, 5, seed=1, dtype=torch.float32)),
+    Given(*fitnesses(4, 2, 5, seed=19, least=997.0)): "fitnesses of 1000, where exp overflows "
+    "(softmax, log_softmax and logsumexp do not)",
+    Given(*fitnesses(4, 3, 5, seed=1, dtype=torch.float32)): "fitnesses in float32",
 }
 
 mutual_information = Task(
-    signature="mutual_information(fitness, prior)",
+    _mutual_information,
     outputs={"the mutual information": "(C,)"},
     cases=USUAL,
     edges={
-        "a batch of one image, which can tell nothing": Given(*fitnesses(1, 2, 5, seed=5)),
-        "identical maps, which tell nothing": Given(
-            fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)
-        ),
+        Given(*fitnesses(1, 2, 5, seed=5)): "a batch of one image, which can tell nothing",
+        Given(fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)): "identical maps, "
+        "which tell nothing",
         **EXTREME,
     },
-    plain=mutual,
     slips={
         (".sum((0, 2))", ".sum((0, 2)) / math.log(2)"): "the result should be in nats, with the "
         "natural logarithm; yours is in bits, log₂",
@@ -204,12 +187,9 @@ mutual_information = Task(
         "log_p = fitness.log_softmax(...); log_x = (prior.log() + log_p).logsumexp(..., "
         "keepdim=True); then prior * log_p.exp() * (log_p - log_x), summed over axes 0 and 2.",
     ),
-    own=("mutual_information", "entropy_terms"),
+    own=("entropy_terms",),
     law=_law_of_information,
 )
-
-
-# --- equation 5 ----------------------------------------------------------------------------------
 
 
 def _unsure(p, given=0.0):
@@ -217,7 +197,7 @@ def _unsure(p, given=0.0):
     return -(p.exp() * (p - given))
 
 
-def _terms(fitness, prior):
+def _entropy_terms(fitness, prior):
     table = prior.log() + fitness.log_softmax(0)
     spots, none = table[..., :-1], table[..., -1]
     some, x = spots.logsumexp(-1), table.logsumexp(-1)
@@ -233,19 +213,16 @@ def _terms(fitness, prior):
 COUNTS = "in “where” each image should count with p(T⁺, x); "
 
 entropy_terms = Task(
-    signature="entropy_terms(fitness, prior)",
+    _entropy_terms,
     outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
     cases=USUAL,
     edges={
-        "a batch of one image, after which one is as unsure as before": Given(
-            *fitnesses(1, 2, 5, seed=15)
-        ),
-        "maps of one unit, where there is nothing to be unsure of": Given(
-            *fitnesses(4, 2, 2, seed=17)
-        ),
+        Given(*fitnesses(1, 2, 5, seed=15)): "a batch of one image, after which one is as unsure "
+        "as before",
+        Given(*fitnesses(4, 2, 2, seed=17)): "maps of one unit, where there is nothing to be "
+        "unsure of",
         **EXTREME,
     },
-    plain=_terms,
     slips={
         ("before, whether, where", "before, where, whether"): "“whether” should come before "
         "“where”; yours are in the other order",
@@ -275,10 +252,8 @@ entropy_terms = Task(
         "in yours both are missing",
         ("(spots, there).sum((0, 2))", "(spots - there).sum(2).mean(0)"): f"{COUNTS}yours is the "
         "plain mean over the images",
-        (
-            "_unsure(spots, there)",
-            "(x.exp()[..., None] * _unsure(spots - there))",
-        ): f"{COUNTS}yours counts with p(x), also where there is no part",
+        ("_unsure(spots, there)", "(x.exp()[..., None] * _unsure(spots - there))"): f"{COUNTS}"
+        "yours counts with p(x), also where there is no part",
         (
             "_unsure(spots, there)",
             "((some - x).exp()[..., None] * _unsure(spots - there))",

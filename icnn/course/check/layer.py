@@ -1,15 +1,11 @@
 """Exercises 4: the forward pass, the running peak, and whose filter it is."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 import icnn
 from icnn.course.check._runner import Given, Task, gradient, random
 from icnn.course.check.templates import TIED_MAPS, WORKED_MAP
-
-# --- the forward pass ----------------------------------------------------------------------------
 
 
 def _masked_maps(x, *, beta=4.0):
@@ -29,23 +25,21 @@ def _signed(*shape: int, seed: int) -> Tensor:
 
 
 masked_maps = Task(
-    signature="masked_maps(x, *, beta=4.0)",
+    _masked_maps,
     outputs={"the masked maps": "(N, C, n, n)"},
     cases={
-        "4×4 maps and β = 2": Given(2 * random(2, 3, 4, 4, seed=41), beta=2.0),
-        "maps with negative values, and β = 1.5": Given(_signed(3, 2, 5, 5, seed=42), beta=1.5),
-        "the worked example": Given(WORKED_MAP[None, None], beta=1.0),
-        "7×7 maps and the usual β": Given(_signed(2, 4, 7, 7, seed=43)),
+        Given(2 * random(2, 3, 4, 4, seed=41), beta=2.0): "4×4 maps and β = 2",
+        Given(_signed(3, 2, 5, 5, seed=42), beta=1.5): "maps with negative values, and β = 1.5",
+        Given(WORKED_MAP[None, None], beta=1.0): "the worked example",
+        Given(_signed(2, 4, 7, 7, seed=43)): "7×7 maps and the usual β",
     },
     edges={
-        "two equal peaks, of which the first one, row by row, counts": Given(TIED_MAPS[None]),
-        "maps that are negative everywhere": Given(random(2, 2, 4, 4, seed=44) - 1, beta=1.0),
-        "a batch of one map of one unit": Given(random(1, 1, 1, 1, seed=45)),
-        "the gradient, which should reach x through the product": Given(
-            _signed(2, 3, 4, 4, seed=46), beta=2.0, use=gradient
-        ),
+        Given(TIED_MAPS[None]): "two equal peaks, of which the first one, row by row, counts",
+        Given(random(2, 2, 4, 4, seed=44) - 1, beta=1.0): "maps that are negative everywhere",
+        Given(random(1, 1, 1, 1, seed=45)): "a batch of one map of one unit",
+        Given(_signed(2, 3, 4, 4, seed=46), beta=2.0, use=gradient): "the gradient, which should "
+        "reach x through the product",
     },
-    plain=_masked_maps,
     slips={
         ("beta=beta", "beta=4.0"): "β should go to the mask; yours is the same for every β",
         ("(x * mask)", "(x.detach() * mask)"): "the values are right, but no gradient reaches x, "
@@ -66,10 +60,8 @@ masked_maps = Task(
         "yours is a whole template, whose negative part turns negative values into positive ones",
         ("icnn.part_mask(x, beta=beta)", "x == x.amax((2, 3), keepdim=True)"): "the neighbourhood "
         "of the peak should pass as well; yours keeps the peak alone",
-        (
-            "part_mask(x, beta=beta)",
-            "part_mask(x.sum(1, True), beta=beta).expand_as(x)",
-        ): "each map should get its own mask; in yours all filters of an image share one",
+        ("part_mask(x, beta=beta)", "part_mask(x.sum(1, True), beta=beta).expand_as(x)"): "each "
+        "map should get its own mask; in yours all filters of an image share one",
         ("beta=beta)", "beta=beta).mT"): "row and column of the mask's peak are swapped in yours",
         ("icnn.part", "1 - icnn.part"): "the neighbourhood of the peak should pass; yours removes "
         "it and keeps the rest",
@@ -83,9 +75,6 @@ masked_maps = Task(
     own=("InterpretableLayer.forward",),
     same_dtype=True,
 )
-
-
-# --- the running peak ----------------------------------------------------------------------------
 
 
 def _running_peak(old, x, momentum):
@@ -102,30 +91,25 @@ OLD = torch.tensor([0.4, 1.7, 0.9], dtype=torch.float64)
 EXAMPLE = torch.tensor([2.0, 4.0]).view(2, 1, 1, 1) * torch.tensor([[1.0, 0.5], [0.0, 0.25]])
 
 running_peak = Task(
-    signature="running_peak(old, x, momentum)",
+    _running_peak,
     outputs={"the running peak": "(C,)"},
     cases={
-        "four images, three filters and a momentum of 0.1": Given(
-            OLD, random(4, 3, 5, 5, seed=51), 0.1
-        ),
-        "the first batch, where old is None": Given(None, random(4, 3, 5, 5, seed=52), 0.1),
-        "a momentum of 0.3": Given(OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3),
-        "the worked example": Given(torch.tensor([5.0]), EXAMPLE, 0.1),
+        Given(OLD, random(4, 3, 5, 5, seed=51), 0.1): "four images, three filters and a momentum "
+        "of 0.1",
+        Given(None, random(4, 3, 5, 5, seed=52), 0.1): "the first batch, where old is None",
+        Given(OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3): "a momentum of 0.3",
+        Given(torch.tensor([5.0]), EXAMPLE, 0.1): "the worked example",
     },
     edges={
-        "a momentum of 1, which forgets the past": Given(OLD, random(2, 3, 3, 3, seed=54), 1.0),
-        "an old value of 0, which is not the same as None": Given(
-            torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25
-        ),
-        "a batch of one image": Given(OLD[:2], random(1, 2, 4, 4, seed=56), 0.5),
-        "maps that need a gradient, which the running peak should not carry on": Given(
-            OLD, random(4, 3, 5, 5, seed=57), 0.1, use=_has_gradient
-        ),
-        "the first batch with maps that need a gradient, which should not be carried on": Given(
-            None, random(4, 3, 5, 5, seed=58), 0.1, use=_has_gradient
-        ),
+        Given(OLD, random(2, 3, 3, 3, seed=54), 1.0): "a momentum of 1, which forgets the past",
+        Given(torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25): "an old "
+        "value of 0, which is not the same as None",
+        Given(OLD[:2], random(1, 2, 4, 4, seed=56), 0.5): "a batch of one image",
+        Given(OLD, random(4, 3, 5, 5, seed=57), 0.1, use=_has_gradient): "maps that need a "
+        "gradient, which the running peak should not carry on",
+        Given(None, random(4, 3, 5, 5, seed=58), 0.1, use=_has_gradient): "the first batch with "
+        "maps that need a gradient, which should not be carried on",
     },
-    plain=_running_peak,
     slips={
         ("old + momentum * (new - old)", "momentum * old + (1 - momentum) * new"): "momentum is "
         "the share of the new value; in yours it is the share of the old one",
@@ -171,10 +155,7 @@ running_peak = Task(
 )
 
 
-# --- whose filter is it? -------------------------------------------------------------------------
-
-
-def _assign(activations, labels, n_categories):
+def _assign_categories(activations, labels, n_categories):
     strength = activations.mean((2, 3))
     table = torch.full((n_categories, strength.shape[1]), -torch.inf, dtype=strength.dtype)
     for category in labels.unique():
@@ -198,30 +179,27 @@ def _uneven(*shape: int, seed: int) -> Tensor:
 
 
 LABELS = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2, 1, 0, 0, 2])
+LEVELS = torch.tensor([2.0, 2.0, 3.0]).view(3, 1, 1, 1).repeat(1, 1, 2, 2)
 
 MEAN = "categories should be compared by the mean over their images; yours "
 assign_categories = Task(
-    signature="assign_categories(activations, labels, n_categories)",
+    _assign_categories,
     outputs={"the categories": "(C,)"},
     cases={
-        "twelve images of three categories": Given(_uneven(12, 16, 3, 3, seed=61), LABELS, 3),
-        "the worked example, two images of category 0 and one of category 1": Given(
-            torch.tensor([2.0, 2.0, 3.0]).view(3, 1, 1, 1).expand(3, 1, 2, 2).clone(),
-            torch.tensor([0, 0, 1]),
-            2,
-        ),
-        "labels in another order": Given(_uneven(12, 16, 4, 4, seed=63), 2 - LABELS.flip(0), 3),
+        Given(_uneven(12, 16, 3, 3, seed=61), LABELS, 3): "twelve images of three categories",
+        Given(
+            LEVELS, torch.tensor([0, 0, 1]), 2
+        ): "the worked example, two images of category 0 and one of category 1",
+        Given(_uneven(12, 16, 4, 4, seed=63), 2 - LABELS.flip(0), 3): "labels in another order",
     },
     edges={
-        "a category without images, which is never chosen": Given(
-            _uneven(12, 8, 3, 3, seed=65), 2 * LABELS, 6
-        ),
-        "a filter that never fires, where all categories tie and the lowest one with images "
-        "counts": Given(torch.zeros(3, 2, 2, 2), torch.tensor([2, 1, 1]), 4),
-        "a batch of one image": Given(_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5),
-        "maps in float32": Given(_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3),
+        Given(_uneven(12, 8, 3, 3, seed=65), 2 * LABELS, 6): "a category without images, which is "
+        "never chosen",
+        Given(torch.zeros(3, 2, 2, 2), torch.tensor([2, 1, 1]), 4): "a filter that never fires, "
+        "where all categories tie and the lowest one with images counts",
+        Given(_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5): "a batch of one image",
+        Given(_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3): "maps in float32",
     },
-    plain=_assign,
     slips={
         ("own.mean(0)", "own.sum(0)"): f"{MEAN}compares sums, which favours categories with many "
         "images",
@@ -257,5 +235,5 @@ assign_categories = Task(
         "table = torch.full((n_categories, C), -torch.inf); for k in labels.unique(): table[k] = "
         "level[...].mean(...); return table.argmax(...)",
     ),
-    own=("assign_categories", "_category_sums"),
+    own=("_category_sums",),
 )

@@ -1,17 +1,10 @@
 """Exercises 5: peaks, location instability, and part tracking."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from icnn.course.check._runner import Given, Task, random
-from icnn.course.check.templates import (
-    TIED_MAPS,
-    at_largest,
-)
-
-# --- peaks ---------------------------------------------------------------------------------------
+from icnn.course.check.templates import TIED_MAPS, at_largest
 
 
 def _peaks(maps):
@@ -26,22 +19,20 @@ PEAK_MAP = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 5.0, 3.0]])[Non
 
 SCORE = "the score is the value at the peak; yours is the "
 peaks = Task(
-    signature="peaks(maps)",
+    _peaks,
     outputs={"the positions": "(N, C, 2)", "the scores": "(N, C)"},
     cases={
-        "three images, two filters and 5×5 maps": Given(random(3, 2, 5, 5, seed=71)),
-        "the worked example": Given(PEAK_MAP),
-        "two images, four filters and 8×8 maps": Given(3 * random(2, 4, 8, 8, seed=72) - 1),
+        Given(random(3, 2, 5, 5, seed=71)): "three images, two filters and 5×5 maps",
+        Given(PEAK_MAP): "the worked example",
+        Given(3 * random(2, 4, 8, 8, seed=72) - 1): "two images, four filters and 8×8 maps",
     },
     edges={
-        "two equal peaks, of which the first one, row by row, counts": Given(TIED_MAPS[None]),
-        "maps that are negative everywhere, whose peak is still the largest value": Given(
-            random(2, 2, 4, 4, seed=73) - 1
-        ),
-        "a map of one unit": Given(random(1, 1, 1, 1, seed=74)),
-        "maps in half precision": Given(random(2, 3, 4, 4, seed=75).half()),
+        Given(TIED_MAPS[None]): "two equal peaks, of which the first one, row by row, counts",
+        Given(random(2, 2, 4, 4, seed=73) - 1): "maps that are negative everywhere, whose peak is "
+        "still the largest value",
+        Given(random(1, 1, 1, 1, seed=74)): "a map of one unit",
+        Given(random(2, 3, 4, 4, seed=75).half()): "maps in half precision",
     },
-    plain=_peaks,
     slips={
         ("flat // n, flat % n", "flat % n, flat // n"): "a position is (row, column); yours is "
         "(column, row)",
@@ -79,9 +70,6 @@ peaks = Task(
 )
 
 
-# --- the top images ------------------------------------------------------------------------------
-
-
 def top_images(scores: Tensor, f: int, has_it: Tensor, top: int) -> Tensor:
     """The images, of those that have the landmark, with the highest scores of filter f."""
     best_first = scores[:, f].argsort(descending=True, stable=True)
@@ -115,10 +103,7 @@ def _pairs(points, landmarks):
     return table, [(f, k, has_it[:, k]) for f in range(len(table)) for k in range(table.shape[1])]
 
 
-# --- location instability ------------------------------------------------------------------------
-
-
-def _instability(points, scores, landmarks, image_size, *, top=100):
+def _location_instability(points, scores, landmarks, image_size, *, top=100):
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     diagonal = (height**2 + width**2) ** 0.5
     table, pairs = _pairs(points, landmarks)
@@ -140,9 +125,7 @@ def _pooled(points, scores, landmarks, image_size, *, top=100):
     return spread / (height**2 + width**2) ** 0.5
 
 
-def scene(
-    n: int, filters: int, parts: int, *, seed: int, absent: tuple = (), dtype=torch.float64
-) -> tuple[Tensor, Tensor, Tensor]:
+def scene(n: int, filters: int, parts: int, *, seed: int, absent=(), dtype=torch.float64) -> tuple:
     """Points, scores and landmarks in pixels, the points roughly near the landmarks."""
     landmarks = 10 + 40 * random(n, parts, 2, seed=seed)
     nearby = landmarks[:, [f % parts for f in range(filters)]]
@@ -163,32 +146,26 @@ WORKED = (WORKED_POINTS, torch.ones(3, 1), WORKED_LANDMARKS)
 BY_DIAGONAL = "distances should be divided by the diagonal of the image; yours "
 DIAGONAL = "the diagonal is √(height² + width²); "
 location_instability = Task(
-    signature="location_instability(points, scores, landmarks, image_size, *, top=100)",
+    _location_instability,
     outputs={"the instability": "(C,)"},
     cases={
-        "ten images of 48×64 pixels, two filters, three landmarks and top = 4": Given(
-            *scene(10, 2, 3, seed=81), (48, 64), top=4
-        ),
-        "the worked example": Given(*WORKED, (30, 40)),
-        "square images of 64 pixels and top = 5": Given(*scene(9, 3, 2, seed=84), 64, top=5),
-        "landmarks that some images do not have, and top = 3": Given(
-            *scene(10, 2, 3, seed=87, absent=SOME_ABSENT), (60, 40), top=3
-        ),
+        Given(*scene(10, 2, 3, seed=81), (48, 64), top=4): "ten images of 48×64 pixels, two "
+        "filters, three landmarks and top = 4",
+        Given(*WORKED, (30, 40)): "the worked example",
+        Given(*scene(9, 3, 2, seed=84), 64, top=5): "square images of 64 pixels and top = 5",
+        Given(*scene(10, 2, 3, seed=87, absent=SOME_ABSENT), (60, 40), top=3): "landmarks that "
+        "some images do not have, and top = 3",
     },
     edges={
-        "more images wanted than there are": Given(*scene(6, 2, 2, seed=90), 64),
-        "a landmark that only one image has, which is left out of the mean": Given(
-            *scene(10, 2, 3, seed=93, absent=ONLY_ONE), 64, top=6
-        ),
-        "a landmark that no image has, which is left out of the mean": Given(
-            *scene(10, 2, 3, seed=96, absent=NOWHERE), 64
-        ),
-        "a batch of one image, where nothing can vary and NaN is right": Given(
-            *scene(1, 2, 2, seed=99), 64
-        ),
-        "coordinates in float32": Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), 64, top=7),
+        Given(*scene(6, 2, 2, seed=90), 64): "more images wanted than there are",
+        Given(*scene(10, 2, 3, seed=93, absent=ONLY_ONE), 64, top=6): "a landmark that only one "
+        "image has, which is left out of the mean",
+        Given(*scene(10, 2, 3, seed=96, absent=NOWHERE), 64): "a landmark that no image has, which "
+        "is left out of the mean",
+        Given(*scene(1, 2, 2, seed=99), 64): "a batch of one image, where nothing can vary and NaN "
+        "is right",
+        Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), 64, top=7): "coordinates in float32",
     },
-    plain=_instability,
     slips={
         ("table, pairs", "landmarks = landmarks.nan_to_num(); table, pairs"): "an image without "
         "the landmark should be left out; yours puts the landmark at (0, 0)",
@@ -232,11 +209,8 @@ location_instability = Task(
         "has = ~landmarks[:, k, 0].isnan(); best = scores[has, c].argsort(descending=True)[...]; "
         "gap = landmarks[has, k][best] - points[has, c][...]; (gap.norm(dim=...) / diagonal).std()",
     ),
-    own=("location_instability", "_on_top_images"),
+    own=("_on_top_images",),
 )
-
-
-# --- part tracking -------------------------------------------------------------------------------
 
 
 def _variance(values: Tensor) -> Tensor:
@@ -257,7 +231,7 @@ def _correlation(peak: Tensor, part: Tensor) -> Tensor:
     return (peak * part).sum() / (peak.norm() * part.norm())
 
 
-def _tracking(points, scores, landmarks, *, top=100):
+def _part_tracking(points, scores, landmarks, *, top=100):
     table, pairs = _pairs(points, landmarks)
     for f, k, has_it in pairs:
         images = top_images(scores, f, has_it, top)
@@ -267,37 +241,29 @@ def _tracking(points, scores, landmarks, *, top=100):
     return table
 
 
-def _nailed() -> tuple[Tensor, Tensor, Tensor]:
-    points, scores, landmarks = scene(6, 2, 2, seed=120)
-    landmarks[:, 1] = 20.0
-    return points, scores, landmarks
-
+NAILED = scene(6, 2, 2, seed=120)
+NAILED[2][:, 1] = 20.0
 
 part_tracking = Task(
-    signature="part_tracking(points, scores, landmarks, *, top=100)",
+    _part_tracking,
     outputs={"the tracking": "(C, K)"},
     cases={
-        "ten images, two filters, three landmarks and top = 4": Given(
-            *scene(10, 2, 3, seed=111), top=4
-        ),
-        "the worked example": Given(*WORKED),
-        "two landmarks, three filters and top = 5": Given(*scene(9, 3, 2, seed=114), top=5),
-        "landmarks that some images do not have, and top = 3": Given(
-            *scene(10, 2, 3, seed=117, absent=SOME_ABSENT), top=3
-        ),
+        Given(*scene(10, 2, 3, seed=111), top=4): "ten images, two filters, three landmarks and "
+        "top = 4",
+        Given(*WORKED): "the worked example",
+        Given(*scene(9, 3, 2, seed=114), top=5): "two landmarks, three filters and top = 5",
+        Given(*scene(10, 2, 3, seed=117, absent=SOME_ABSENT), top=3): "landmarks that some images "
+        "do not have, and top = 3",
     },
     edges={
-        "more images wanted than there are": Given(*scene(6, 2, 3, seed=90)),
-        "a landmark that never moves, where NaN is right": Given(*_nailed()),
-        "a landmark that only one image has, where NaN is right": Given(
-            *scene(10, 2, 3, seed=93, absent=ONLY_ONE)
-        ),
-        "a landmark that no image has, where NaN is right": Given(
-            *scene(10, 2, 3, seed=96, absent=NOWHERE)
-        ),
-        "coordinates in float32": Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), top=7),
+        Given(*scene(6, 2, 3, seed=90)): "more images wanted than there are",
+        Given(*NAILED): "a landmark that never moves, where NaN is right",
+        Given(*scene(10, 2, 3, seed=93, absent=ONLY_ONE)): "a landmark that only one image has, "
+        "where NaN is right",
+        Given(*scene(10, 2, 3, seed=96, absent=NOWHERE)): "a landmark that no image has, where NaN "
+        "is right",
+        Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), top=7): "coordinates in float32",
     },
-    plain=_tracking,
     slips={
         **WRONG_IMAGES,
         **WRONG_ABSENT,
@@ -359,5 +325,5 @@ part_tracking = Task(
         "p, l = points[...][best], landmarks[...][best]; moves = l.var(...).sum(); "
         "1 - (p - l).var(...).sum() / moves, or NaN if l never moves.",
     ),
-    own=("part_tracking", "_on_top_images"),
+    own=("_on_top_images",),
 )

@@ -1,14 +1,12 @@
 """Exercises 1: templates, their prior, and the mask."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
 from icnn.course.check._runner import Given, Task, random
 
 
-def _templates(n, *, beta=4.0, tau=None):
+def _part_templates(n, *, beta=4.0, tau=None):
     tau = 0.5 / n**2 if tau is None else tau
     unit = torch.arange(float(n))
     r, c, i, j = torch.meshgrid(unit, unit, unit, unit, indexing="ij")
@@ -32,20 +30,19 @@ def _law_of_templates(got: Tensor, want: Tensor, args: tuple) -> tuple:
 DISTANCE = "the distance should be |i − r| + |j − c|; yours "
 BY_N = "β times the distance should be divided by n; yours is "
 part_templates = Task(
-    signature="part_templates(n, *, beta=4.0, tau=None)",
+    _part_templates,
     outputs={"the templates": "(n²+1, n, n)"},
     cases={
-        "n = 3, β = 1 and τ = 1": Given(3, beta=1.0, tau=1.0),
-        "n = 5 and the usual β and τ": Given(5),
-        "n = 4, β = 2.5 and τ = 2": Given(4, beta=2.5, tau=2.0),
-        "n = 3 and the usual β and τ": Given(3),
-        "n = 7, β = 1.5 and the usual τ": Given(7, beta=1.5),
+        Given(3, beta=1.0, tau=1.0): "n = 3, β = 1 and τ = 1",
+        Given(5): "n = 5 and the usual β and τ",
+        Given(4, beta=2.5, tau=2.0): "n = 4, β = 2.5 and τ = 2",
+        Given(3): "n = 3 and the usual β and τ",
+        Given(7, beta=1.5): "n = 7, β = 1.5 and the usual τ",
     },
     edges={
-        "maps of 2×2 units": Given(2, beta=1.0),
-        "a map of one unit, which has one place and two templates": Given(1),
+        Given(2, beta=1.0): "maps of 2×2 units",
+        Given(1): "a map of one unit, which has one place and two templates",
     },
-    plain=_templates,
     slips={
         ("tau * (1 - beta * d / n).clamp", "(tau * (1 - beta * d / n)).clamp"): "a template "
         "should stop falling at −τ; yours stops at −1: take max(…, −1) first, and multiply by τ "
@@ -93,8 +90,8 @@ part_templates = Task(
         "flat, (n²+1, n²)",
     },
     others={
-        lambda n, **options: _templates(3, **options): "there should be n²+1 templates of n×n "
-        "units; yours are those of n = 3 for every n",
+        lambda n, **options: _part_templates(3, **options): "there should be n²+1 templates of "
+        "n×n units; yours are those of n = 3 for every n",
     },
     hints=(
         "Begin with the distances |i − r| + |j − c| on an n×n map, for one place (r, c).",
@@ -108,7 +105,7 @@ part_templates = Task(
 )
 
 
-def _prior(n, *, alpha=None):
+def _template_prior(n, *, alpha=None):
     alpha = n**2 / (1 + n**2) if alpha is None else alpha
     prior = torch.tensor([alpha / n**2] * (n * n) + [1 - alpha])
     return prior
@@ -120,18 +117,17 @@ def _law_of_prior(got: Tensor, want: Tensor, args: tuple) -> tuple:
 
 
 template_prior = Task(
-    signature="template_prior(n, *, alpha=None)",
+    _template_prior,
     outputs={"the prior": "(n²+1,)"},
     cases={
-        "n = 2 and α = 0.6": Given(2, alpha=0.6),
-        "n = 3 and the usual α": Given(3),
-        "n = 5 and α = 0.25": Given(5, alpha=0.25),
+        Given(2, alpha=0.6): "n = 2 and α = 0.6",
+        Given(3): "n = 3 and the usual α",
+        Given(5, alpha=0.25): "n = 5 and α = 0.25",
     },
     edges={
-        "a map of one unit, n = 1 and α = 0.3": Given(1, alpha=0.3),
-        "n = 7 and the usual α": Given(7),
+        Given(1, alpha=0.3): "a map of one unit, n = 1 and α = 0.3",
+        Given(7): "n = 7 and the usual α",
     },
-    plain=_prior,
     slips={
         ("prior = ", "alpha = 1 - alpha; prior = "): "α is the probability that the part is "
         "somewhere; yours uses it as that of “nowhere”",
@@ -175,7 +171,7 @@ def at_largest(x: Tensor) -> Tensor:
     return x.flatten(-2).argmax(-1)
 
 
-def _mask(x, *, beta=4.0):
+def _part_mask(x, *, beta=4.0):
     n = x.shape[-1]
     axis, peak = torch.arange(n), at_largest(x)[..., None, None]
     rows = (axis[:, None] - peak // n).abs().to(x.dtype)
@@ -194,25 +190,23 @@ WORKED_MAP = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 3.0]])
 TIED_MAPS = torch.tensor([[[0.0, 0.0, 2.0], [0.0, 0.0, 0.0], [2.0, 0.0, 2.0]], [[0.0] * 3] * 3])
 
 part_mask = Task(
-    signature="part_mask(x, *, beta=4.0)",
+    _part_mask,
     outputs={"the mask": "(…, n, n)"},
     cases={
-        "a batch of 4×4 maps and β = 2": Given(random(2, 3, 4, 4), beta=2.0),
-        "four 5×5 maps and the usual β": Given(random(4, 5, 5, seed=1)),
-        "one 3×3 map and β = 1": Given(WORKED_MAP, beta=1.0),
-        "a 5×5 map and β = 0.5": Given(random(5, 5, seed=6), beta=0.5),
-        "four 7×7 maps and β = 3": Given(random(2, 2, 7, 7, seed=2), beta=3.0),
+        Given(random(2, 3, 4, 4), beta=2.0): "a batch of 4×4 maps and β = 2",
+        Given(random(4, 5, 5, seed=1)): "four 5×5 maps and the usual β",
+        Given(WORKED_MAP, beta=1.0): "one 3×3 map and β = 1",
+        Given(random(5, 5, seed=6), beta=0.5): "a 5×5 map and β = 0.5",
+        Given(random(2, 2, 7, 7, seed=2), beta=3.0): "four 7×7 maps and β = 3",
     },
     edges={
-        "two equal peaks, of which the first one, row by row, counts": Given(TIED_MAPS),
-        "maps that are negative everywhere, whose peak is still the largest value": Given(
-            random(2, 2, 4, 4, seed=3) - 1, beta=2.0
-        ),
-        "maps of 2×2 units": Given(random(3, 2, 2, seed=4), beta=1.0),
-        "a map of one unit": Given(random(1, 1, 1, 1)),
-        "maps in half precision": Given(random(2, 5, 5, seed=5).half(), beta=2.0),
+        Given(TIED_MAPS): "two equal peaks, of which the first one, row by row, counts",
+        Given(random(2, 2, 4, 4, seed=3) - 1, beta=2.0): "maps that are negative everywhere, whose "
+        "peak is still the largest value",
+        Given(random(3, 2, 2, seed=4), beta=1.0): "maps of 2×2 units",
+        Given(random(1, 1, 1, 1)): "a map of one unit",
+        Given(random(2, 5, 5, seed=5).half(), beta=2.0): "maps in half precision",
     },
-    plain=_mask,
     slips={
         ("beta * d", "4.0 * d"): "β should decide how fast the mask falls; yours is the same for "
         "every β",
@@ -257,7 +251,7 @@ part_mask = Task(
         "all_masks = part_templates(n, beta=..., tau=1.0).clamp(...), then index it with "
         "x.flatten(...).argmax(...), and mind the dtype of x.",
     ),
-    own=("part_mask", "mask_at"),
+    own=("mask_at",),
     same_dtype=True,
     law=_law_of_mask,
 )

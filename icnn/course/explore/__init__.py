@@ -4,8 +4,6 @@ Each of the four functions shows one, at the state it was left in. Without ipywi
 nothing runs, the picture is there without its controls. Used in lessons 1, 2, 5 and 6.
 """
 
-from __future__ import annotations
-
 import importlib
 
 __all__ = ["filters", "information", "replay", "templates"]

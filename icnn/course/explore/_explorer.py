@@ -1,7 +1,5 @@
 """An explorer: controls, a function from their values to a picture, and the widget of both."""
 
-from __future__ import annotations
-
 import gc
 import html
 from collections.abc import Callable
@@ -99,22 +97,16 @@ class Explorer:
     """Controls in the order in which they are shown, and `draw(**state)`.
 
     The picture of a state is the same wherever and in whatever order its values were chosen.
-
-    Attributes:
-        name: of the function in `icnn.explore`.
-        controls: their names are those of the arguments of `draw`.
-        draw: the picture of a state.
-        hidden: values of the state that no control shows directly.
-        follow: the state after the control of that name was moved; other values may follow it.
-        subject: what the picture shows, in words without numbers; only where these may differ a
-            little from machine to machine, so that the notebook tests must not compare them.
     """
 
-    name: str
-    controls: tuple[Slider | Choice, ...]
+    name: str  # of the function in `icnn.explore`
+    controls: tuple[Slider | Choice, ...]  # named as the arguments of `draw`
     draw: Callable[..., Picture]
-    hidden: State = field(default_factory=dict)
+    hidden: State = field(default_factory=dict)  # what no control shows directly
+    # The state after the control of that name was moved; other values may follow it.
     follow: Callable[[State, str], State] = lambda state, moved: state
+    # What there is to see, where numbers may differ a little from machine to machine, so that the
+    # notebook tests must not compare them.
     subject: str = ""
 
     def start(self) -> State:
@@ -145,7 +137,11 @@ class Explorer:
             hint = f"This picture has controls ({labels}) where ipywidgets is installed."
         else:
             hint = f"Run this cell in JupyterLab for the controls: {labels}."
-            _spare_the_collector()
+            # With torch in memory a full collection takes longer than a picture, and comes every
+            # ten: what lives now is set aside, so that collecting takes a few milliseconds.
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
             bundle = self._widget(ipywidgets, state, shown)._repr_mimebundle_()
         # Programs that know widgets show the widget; all others, and saved pages, show the picture.
         # As text it is only what is the same everywhere.
@@ -154,16 +150,11 @@ class Explorer:
         display(bundle, raw=True)
 
     def _widget(self, ipywidgets, state: State, shown: str):
+        size = {"width": "300px", "max_width": "100%"}
+        looks = {"style": {"description_width": "initial"}, "layout": size}
         inputs = {
-            control.name: control.widget(
-                ipywidgets,
-                state,
-                description=control.label,
-                style={"description_width": "initial"},
-                layout={"width": "300px", "max_width": "100%"},
-                value=state[control.name],
-            )
-            for control in self.controls
+            c.name: c.widget(ipywidgets, state, description=c.label, value=state[c.name], **looks)
+            for c in self.controls
         }
         # One for both: the numbers are always those of the picture above them.
         view = ipywidgets.HTML(live(shown)).add_class("icnn-picture")
@@ -190,16 +181,6 @@ class Explorer:
 def live(shown: str) -> str:
     """A picture as html, inside a widget."""
     return WHOLE_WORDS + shown.replace("<img ", f'<img onload="{NAME_HANDLES}" ', 1)
-
-
-def _spare_the_collector() -> None:
-    """Set aside all that lives now, so that collecting the last picture takes a few milliseconds.
-
-    With torch in memory a full collection takes longer than a picture, and comes every ten.
-    """
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 def _paragraph(text: str) -> str:

@@ -1,7 +1,5 @@
 """Filter explorer: any filter of two trained networks on any of many pictures. Used in lesson 6."""
 
-from __future__ import annotations
-
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -58,19 +56,15 @@ def _measure(features: torch.nn.Sequential) -> list[Layer]:
         maps = icnn.predict(features[end - PER_BLOCK : end], maps)
         field = icnn.unit_centres(features[:end], side)
         units, scores = icnn.peaks(maps)
-        points = field.pixels(units)
-        means = maps.mean((2, 3), keepdim=True)  # all that the last two need
-        found.append(
-            Layer(
-                field,
-                units,
-                scores,
-                *icnn.best_part_tracking(points, scores, test.landmarks),
-                icnn.location_instability(points, scores, test.landmarks, side),
-                icnn.assign_categories(means, test.labels, len(test.categories)),
-                icnn.category_selectivity(means, test.labels),
-            )
+        places = field.pixels(units), scores, test.landmarks
+        tracked, unstable = (
+            icnn.best_part_tracking(*places),
+            icnn.location_instability(*places, side),
         )
+        means = maps.mean((2, 3), keepdim=True)  # all that the last two need
+        category = icnn.assign_categories(means, test.labels, len(test.categories))
+        share = icnn.category_selectivity(means, test.labels)
+        found.append(Layer(field, units, scores, *tracked, unstable, category, share))
     return found
 
 
@@ -108,9 +102,8 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     name = test.parts[part] if part >= 0 else "no part"
     tracks = f"{name} ({float(of.tracking[filter]):.2f})" if part >= 0 else name
     fig.text(0.01, 0.455, "cross: its peak · box: what it can see · ring: the part it tracks")
-    fig.text(
-        0.01, 0.385, f"the {TOP} pictures on which filter {filter} fires most; tracks: {tracks}"
-    )
+    most = f"the {TOP} pictures on which filter {filter} fires most; tracks: {tracks}"
+    fig.text(0.01, 0.385, most)
 
     rank = int((scores > scores[picture]).sum()) + 1
     category = test.categories[of.category[filter]]

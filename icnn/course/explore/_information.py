@@ -1,7 +1,5 @@
 """Mutual-information explorer: change four small maps unit by unit. Used in lesson 2."""
 
-from __future__ import annotations
-
 import math
 
 import torch

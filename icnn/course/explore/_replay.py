@@ -1,7 +1,5 @@
 """Training replay: watch a filter of three networks while they learn. Used in lesson 5."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np
@@ -45,9 +43,8 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     show.contact_sheet(sheet, shown, columns=3, limit=FULL)
     when = f"after epoch {epoch}" if epoch else "before training"
     fig.text(0.01, 0.94, f"{variant}, filter {number} {when} · cross: peak · ring: part")
-    for name, line, marker, colour in zip(
-        VARIANTS, tape.tracking[:, :, f], "os^", show.COLOURS, strict=False
-    ):
+    lines = zip(VARIANTS, tape.tracking[:, :, f], "os^", show.COLOURS, strict=False)
+    for name, line, marker, colour in lines:
         thick = {"lw": 3, "ms": 7} if name == variant else {"lw": 1, "ms": 4}
         curves.plot(line, marker=marker, color=colour, label=name, **thick)
     curves.axvline(epoch, color="black", ls=":", lw=1)
@@ -55,30 +52,22 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     curves.set(xlabel="epoch", ylabel="tracking", ylim=(-1.05, 1.05), xticks=range(EPOCHS + 1))
     curves.legend(loc="lower center", fontsize=9)
 
+    x = torch.from_numpy(maps.astype(np.float64))[:, None]
+    near = float((x * icnn.part_mask(x)).sum() / x.sum().clamp_min(1))  # kept by lesson 1's mask
     tracks = f"{test.parts[part]} {tracking:.2f}" if part >= 0 else "no part"
-    near = _inside(maps)
     numbers = (
         f"Filter {number}, {variant}, epoch {epoch}: tracks {tracks} · activation inside the mask "
         f"{near:.0%} · highest peak {float(tape.peak[v, epoch, f]):.2g} · accuracy of the network "
         f"{accuracy:.3f}"
     )
+    now = zip(VARIANTS, tape.tracking[:, epoch, f], strict=True)
     alt = (
         f"Six pictures, darkened where filter {number} of the {variant} network does not fire, "
         f"{when}, with its peaks; beside them its part tracking over {EPOCHS} epochs in three "
-        f"networks, at this epoch "
-        + ", ".join(
-            f"{name} {value:.2f}"
-            for name, value in zip(VARIANTS, tape.tracking[:, epoch, f], strict=True)
-        )
-        + f". {numbers}"
+        f"networks, at this epoch {', '.join(f'{name} {value:.2f}' for name, value in now)}. "
+        f"{numbers}"
     )
     return Picture(fig, alt, numbers)
-
-
-def _inside(maps: np.ndarray) -> float:
-    """The share of all activation on these pictures that the mask of lesson 1 would keep."""
-    x = torch.from_numpy(maps.astype(np.float64))[:, None]
-    return float((x * icnn.part_mask(x)).sum() / x.sum().clamp_min(1))
 
 
 EXPLORER = Explorer(

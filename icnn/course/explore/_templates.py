@@ -1,13 +1,11 @@
 """Template explorer: move a template over one map. Used in lesson 1."""
 
-from __future__ import annotations
-
 import torch
 from matplotlib.figure import Figure
 
 import icnn
 from icnn.course import show
-from icnn.course.explore._explorer import Explorer, Picture, Slider, State
+from icnn.course.explore._explorer import Explorer, Picture, Slider
 
 # Two spots on a map of side 1: (row, column, width, height). The first is the filter's part.
 SPOTS = ((0.3, 0.3, 0.12, 4.0), (0.72, 0.65, 0.15, 3.0))
@@ -62,17 +60,13 @@ def draw(n: int, beta: float, row: int, column: int) -> Picture:
     return Picture(fig, alt, numbers)
 
 
-def _last(state: State) -> int:
-    return state["n"] - 1
-
-
 EXPLORER = Explorer(
     "templates",
     (
         Slider("n", "n (side)", 2, 16, 14),
         Slider("beta", "β (decay)", 0.5, 8.0, 4.0, 0.5),
-        Slider("row", "row of μ", 0, _last, 9),
-        Slider("column", "column of μ", 0, _last, 8),
+        Slider("row", "row of μ", 0, lambda state: state["n"] - 1, 9),
+        Slider("column", "column of μ", 0, lambda state: state["n"] - 1, 8),
     ),
     draw,
 )

@@ -3,8 +3,6 @@
 Used in lesson 5; `make recording` makes it again.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,34 +17,24 @@ VARIANTS = ("plain", "mask only", "interpretable")
 class Recording(NamedTuple):
     """Variants V, epochs E (the first is before training), filters F, pictures I, maps n×n.
 
-    The pictures are of the test split, on which nothing is measured; they are only looked at.
-
-    Attributes:
-        maps: (V, E, F, I, n, n) uint8, 255 at the filter's peak over the pictures in that epoch.
-        peak: (V, E, F) float32, the activation at that peak.
-        part: (V, E, F) int8, the part that the filter tracks best on the validation pictures; −1
-            is none.
-        tracking: (V, E, F) float32, how well; 1 is perfect, a constant has 0, NaN without a part.
-        accuracy: (V, E) float32, of the network on the validation pictures.
-        filters: (F,) int16, which filters these are, from best to worst at the end.
-        pictures: (V, F, I) int16, which pictures these are.
+    The pictures are of the test split, on which nothing is measured; they are only looked at. Parts
+    and accuracy are those of the validation pictures.
     """
 
-    maps: np.ndarray
-    peak: np.ndarray
-    part: np.ndarray
-    tracking: np.ndarray
-    accuracy: np.ndarray
-    filters: np.ndarray
-    pictures: np.ndarray
+    maps: np.ndarray  # (V, E, F, I, n, n) uint8, 255 at the filter's peak in that epoch
+    peak: np.ndarray  # (V, E, F) float32, the activation at that peak
+    part: np.ndarray  # (V, E, F) int8, the part that the filter tracks best; −1 is none
+    tracking: np.ndarray  # (V, E, F) float32, how well; a constant has 0, NaN without a part
+    accuracy: np.ndarray  # (V, E) float32, of the network
+    filters: np.ndarray  # (F,) int16, which filters these are, from best to worst at the end
+    pictures: np.ndarray  # (V, F, I) int16, which pictures these are
 
 
 def load(folder: Path = FOLDER) -> Recording:
     """The shipped recording, or one in another folder.
 
     Raises:
-        FileNotFoundError: the file or its checksums are missing; says how to get them back.
-        ValueError: the file is not the one that was shipped, or not a recording.
+        FileNotFoundError, ValueError: the file is missing, or not the one that was shipped.
     """
     with np.load(read_verified(folder / NAME), allow_pickle=False) as file:
         missing = set(Recording._fields) - set(file.files)

@@ -1,9 +1,4 @@
-"""Who chooses a filter's category: four ways, as layers that remember what was chosen.
-
-Taught in lesson 10.
-"""
-
-from __future__ import annotations
+"""Four ways to choose a filter's category, as layers that remember it. Taught in lesson 10."""
 
 import torch
 from torch import Tensor, nn

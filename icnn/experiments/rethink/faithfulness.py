@@ -1,9 +1,4 @@
-"""Is the explanation true? What the network loses when what it names is taken away.
-
-Taught in lesson 10.
-"""
-
-from __future__ import annotations
+"""Is the explanation true? What is lost with the part that it names. Taught in lesson 10."""
 
 from collections.abc import Callable
 from functools import partial
@@ -35,14 +30,12 @@ def attributions(model: SmallCNN, images: Tensor, categories: Tensor) -> dict[st
     steps = {"n_steps": 32, "internal_batch_size": 256}
     grey = torch.full_like(images, 0.5)
     slopes = integrated.attribute(images, grey, target=categories, **steps)
-    generator = torch.Generator().manual_seed(0)
-    axis = torch.arange(SIDE) - (SIDE - 1) / 2
-    centre = -(axis[:, None] ** 2 + axis**2).expand(len(images), -1, -1)
+    generator, axis = torch.Generator().manual_seed(0), torch.arange(SIDE) - (SIDE - 1) / 2
     return {
         "parts": unit_contributions(model, images, categories).sum(1),
         "Grad-CAM": cam[:, 0].detach(),
         "integrated gradients": squares(slopes.detach().sum(1)),
-        "centre first": centre,
+        "centre first": -(axis[:, None] ** 2 + axis**2).expand(len(images), -1, -1),
         "random": torch.rand(len(images), SIDE, SIDE, generator=generator),
     }
 
@@ -75,14 +68,15 @@ def erased(data: PartDataset) -> tuple[Tensor, Tensor, Tensor]:
 
     The pixels of the part show those of an empty scene; parts of less than 8 pixels stay.
     """
-    images, masks = data.floats(), data.part_masks()
-    which, part = _visible(masks)
+    images, (which, part, masks) = data.floats(), _visible(data)
     seen = fills(images)["empty scene"][which]
-    return which, part, torch.where(masks[which, part][:, None], seen, images[which])
+    return which, part, torch.where(masks[:, None], seen, images[which])
 
 
-def _visible(masks: Tensor) -> tuple[Tensor, ...]:
-    return (masks.sum((2, 3)) >= 8).nonzero(as_tuple=True)
+def _visible(data: PartDataset) -> tuple[Tensor, Tensor, Tensor]:
+    masks = data.part_masks()
+    which, part = (masks.sum((2, 3)) >= 8).nonzero(as_tuple=True)
+    return which, part, masks[which, part]
 
 
 class Erasure(NamedTuple):
@@ -131,20 +125,17 @@ def _named_claims(
 def claims_by_place(model: SmallCNN, data: PartDataset) -> dict[str, Tensor]:
     """For each method (M,): what its map adds up to on the pixels of each part of `erased`."""
     worth = attributions(model, data.floats(), icnn.predict(model, data.floats()).argmax(1))
-    titles = {"parts": "parts, by place"}
-    methods = "parts", "Grad-CAM", "integrated gradients"
-    return {titles.get(name, name): _on_part(worth[name], data) for name in methods}
+    names = {"parts": "parts, by place"} | {name: name for name in ORDERS[1:3]}
+    return {title: _on_part(worth[name], data) for name, title in names.items()}
 
 
 def _on_part(worth: Tensor, data: PartDataset) -> Tensor:
-    masks = data.part_masks()
-    which, part = _visible(masks)
-    share = nn.functional.avg_pool2d(masks[which, part].float()[:, None], 4)[:, 0]
-    return (worth[which] * share).sum((1, 2))
+    which, _, masks = _visible(data)
+    return (worth[which] * squares(masks.float()) / 16).sum((1, 2))
 
 
 def agreement(claim: Tensor, found: Erasure) -> tuple[float, float, float]:
-    """How well a claim (M,) foretells the loss, in three numbers.
+    """How well a claim (M,) foretells the loss.
 
     Their correlation; how often the greatest claim of a picture is its greatest loss; and their
     correlation within a category and part, which a claim that never looks cannot have (NaN).
@@ -223,5 +214,5 @@ def silence(left: Tensor, names: Tensor) -> tuple[float, float, float]:
 
 def named_filters(model: SmallCNN, data: PartDataset) -> Tensor:
     """`icnn.explain.filter_parts` of a network, on pictures that are not to be explained."""
-    points, scores = peak_points(model, icnn.predict(model.maps, data.floats()))
-    return filter_parts(points, scores, data.landmarks)
+    maps = icnn.predict(model.maps, data.floats())
+    return filter_parts(*peak_points(model, maps), data.landmarks)

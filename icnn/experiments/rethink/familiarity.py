@@ -1,9 +1,4 @@
-"""Does it know what it does not know? Scores that should be low for strange pictures.
-
-Taught in lesson 10.
-"""
-
-from __future__ import annotations
+"""Does it know what it does not know? Scores, low for strange pictures. Taught in lesson 10."""
 
 from itertools import combinations
 

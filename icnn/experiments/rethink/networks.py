@@ -1,9 +1,4 @@
-"""The networks that lesson 10 trains: `make rethink` writes a row for each.
-
-Taught in lesson 10.
-"""
-
-from __future__ import annotations
+"""The networks of lesson 10: `make rethink` trains them and writes a row for each."""
 
 from functools import partial
 from math import ceil

@@ -1,9 +1,4 @@
-"""Do filters do the same job twice? Detectors, jobs, twins.
-
-Taught in lesson 10.
-"""
-
-from __future__ import annotations
+"""Do filters do the same job twice? Detectors, jobs, twins. Taught in lesson 10."""
 
 import torch
 from torch import Tensor, nn
@@ -24,12 +19,11 @@ MEASURES = (
 def measure(model: SmallCNN, data: PartDataset) -> dict[str, float]:
     """Accuracy, and what the live filters do: how well, and how often the same.
 
-    A *detector* is a filter with a part tracking of at least 0.5; its *job* is its part together
-    with its category (the one of the highest mean activation). `pairs` is the number of different
-    jobs, `doubles` the mean number of detectors for each of them, `parts` the number of different
-    parts; `categories` the number of categories that the filters are spread over (exp of the
-    entropy); `twin` is the mean correlation of a filter's masked maps with those of the filter most
-    like it.
+    A *detector* has a part tracking of at least 0.5; its *job* is its part together with its
+    category (of the highest mean activation). `pairs` is the number of different jobs, `doubles`
+    the mean number of detectors for each, `parts` the number of different parts; `categories` how
+    many the filters are spread over (exp of the entropy); `twin` is the mean correlation of a
+    filter's masked maps with those of the filter most like it.
     """
     maps = icnn.predict(model.maps, data.floats())
     live = icnn.live_filters(maps)

@@ -1,9 +1,4 @@
-"""A new category from few examples, on frozen features.
-
-Taught in lesson 10.
-"""
-
-from __future__ import annotations
+"""A new category from few examples, on frozen features. Taught in lesson 10."""
 
 from collections.abc import Callable
 
@@ -38,10 +33,7 @@ def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
 
 @checked(positive=Array("N"), negative=Array("M"))
 def auroc(positive: Tensor, negative: Tensor) -> float:
-    """The probability that a positive (N,) scores higher than a negative (M,), floating.
-
-    Ties count one half.
-    """
+    """The probability that a positive (N,) scores higher than a negative (M,); ties count half."""
     wins = torch.sign(positive[:, None] - negative).double()  # 1, 0 or −1
     return (0.5 + wins.mean() / 2).item()
 
@@ -62,9 +54,8 @@ def few_shots(
         old = [order[labels[order] == c][:shots] for c in labels.unique()]
         chosen = torch.randperm(len(new), generator=generator)[:shots]
         examples = torch.cat([familiar[torch.cat(old)], new[chosen]])
-        targets = torch.ones(len(examples)).double()
-        targets[:-shots] = -1
-        sets.append((examples, targets))
+        targets = torch.where(torch.arange(len(examples)) < len(examples) - shots, -1.0, 1.0)
+        sets.append((examples, targets.double()))
 
     def score(other: Tensor, fresh: Tensor, penalty: float) -> float:
         weights = torch.stack([ridge(*one, penalty) for one in sets], 1)
@@ -80,8 +71,7 @@ def transfer(model: SmallCNN, readout: str = "head") -> dict[int, tuple[float, f
     The penalty is chosen on validation images and 100 dinos that are not examples; another 200
     dinos are for the test.
     """
-    names = "train", "validation", "test", "held_out"
-    data = [icnn.data.creatures(name) for name in names]
+    data = [icnn.data.creatures(n) for n in ("train", "validation", "test", "held_out")]
     train, validation, test, dino = (pooled(model, one.floats(), readout) for one in data)
     spread = train.std(0).clamp_min(1e-9)
     train, validation, test, dino = (f / spread for f in (train, validation, test, dino))
