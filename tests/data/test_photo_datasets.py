@@ -19,6 +19,7 @@ pytest.importorskip("h5py", reason="the data sets of photographs need: pip insta
 
 import photo_trees as trees
 
+from icnn import data
 from icnn.course import tables
 from icnn.data import CUB200, AnimalParts, PhotoFolder, VOCParts, animal_parts, cub
 from icnn.data.download import extract, fetch
@@ -119,10 +120,18 @@ def test_without_the_data_the_message_says_how_to_get_it(tmp_path):
     for read in (AnimalParts, partial(AnimalParts, categories="fox"), CUB200, VOCParts):
         with pytest.raises(FileNotFoundError, match=r"download=True|unpack"):
             read(tmp_path)
-    with pytest.raises(FileNotFoundError, match="root"):
-        PhotoFolder(tmp_path / "nothing")
     with pytest.raises(FileNotFoundError, match="no photographs"):
         PhotoFolder(tmp_path)
+
+
+@pytest.mark.parametrize("name", data._HOME)
+def test_every_data_set_names_a_root_without_data_and_a_split_that_is_none(tmp_path, name):
+    read = getattr(data, name)
+    for root in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(FileNotFoundError, match="root"):
+            read(root)
+    with pytest.raises(ValueError, match="split must be"):
+        read(tmp_path, split="validation")
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])

@@ -100,7 +100,13 @@ def test_the_lock_satisfies_what_the_project_asks_for() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     for requirement in [*declared(), *map(Requirement, build)]:
         assert requirement.specifier.contains(LOCK[canonicalize_name(requirement.name)])
-    assert (LOCK["torch"], LOCK["torchvision"]) == ("2.14.1", "0.29.1")
+
+
+def test_the_readme_names_the_pinned_torch() -> None:
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    torch, torchvision = LOCK["torch"], LOCK["torchvision"]
+    assert f"`torch=={torch}` and `torchvision=={torchvision}`" in readme
+    assert f", torch {torch} and torchvision {torchvision} on Linux." in readme
 
 
 def test_the_installed_versions_are_the_pinned_ones() -> None:
@@ -183,15 +189,18 @@ def test_the_readme_has_the_table_of_the_registry() -> None:
     assert with_table(readme) == readme and all(lesson.row() in readme for lesson in lessons())
 
 
-@pytest.mark.parametrize("name", icnn.__all__)
+@pytest.mark.parametrize("name", [*icnn.__all__, *icnn.data._HOME])
 def test_every_name_says_in_which_lesson_it_is_taught(name) -> None:
-    assert re.search(r"[Ll]essons? \d|notebooks/exercises", getattr(icnn, name).__doc__ or "")
+    thing = getattr(icnn, name, None) or getattr(icnn.data, name)
+    assert re.search(r"[Ll]essons?\s+\d|notebooks/exercises", thing.__doc__ or "")
 
 
 @pytest.mark.parametrize("name", [*icnn.__all__, *icnn.data.__all__])
 def test_the_lesson_that_is_said_to_teach_a_name_has_it(name) -> None:
     thing = getattr(icnn, name, None) or getattr(icnn.data, name)
-    told = re.search(r"(?:Taught|Introduced) in lessons? (\d+)(?: and (\d+))?", thing.__doc__ or "")
+    told = re.search(
+        r"(?:Taught|Introduced)\s+in\s+lessons?\s+(\d+)(?:\s+and\s+(\d+))?", thing.__doc__ or ""
+    )
     for number in filter(None, told.groups() if told and callable(thing) else ()):
         lesson = lessons()[int(number)]
         assert name in (NOTEBOOKS / f"{lesson.file}.ipynb").read_text(encoding="utf-8")
