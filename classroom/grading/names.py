@@ -54,11 +54,14 @@ class Names:
         if self.role == "test":
             self.stack.callback(self.shell.user_ns.update, self.put_right(self.shell.user_ns))
             self.stack.callback(self.use, self.shell.user_module)
-            self.usual_settings()
             answers = {name: self.shell.user_ns.get(name) for name in self.answers}
             module = ModuleType("__main__")
             vars(module).update({**answers, **self.ours})
             self.use(module)
+            self.stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("default")
+        if self.role in ("test", "ours"):
+            self.usual_settings()
         self.then, self.source = dict(self.shell.user_ns), info.raw_cell
 
     def after(self, _result) -> None:
@@ -97,8 +100,6 @@ class Names:
         """What a student may have set for the whole of Python, as it was at first."""
         import torch
 
-        self.stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("default")
         self.stack.enter_context(torch.inference_mode(False))
         self.stack.enter_context(torch.enable_grad())
         self.stack.enter_context(torch.device("cpu"))
