@@ -1,6 +1,5 @@
 """Draw docs/speed.png for the README from benchmarks/results.csv."""
 
-import csv
 from pathlib import Path
 
 import matplotlib
@@ -9,6 +8,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from icnn.course import show
+from icnn.experiments.table import read_rows
 
 HERE = Path(__file__).parent
 PICTURE = HERE.parent / "docs" / "speed.png"
@@ -17,8 +17,7 @@ PARTS = ("+ mask", "+ mask + loss", "+ naive loss")
 
 def main() -> None:
     """Left: what is added to one conv layer. Right: cost of the loss against the map's side."""
-    with (HERE / "results.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["device"] == "cpu"]
+    rows = [row for row in read_rows(HERE / "results.csv") if row["device"] == "cpu"]
     show.style()
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
     layers = [row for row in rows if row["what"].startswith("layer")]

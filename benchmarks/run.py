@@ -5,7 +5,6 @@ that a noisy neighbour disturbs all alike; on a shared machine trust ratios, not
 there is a CUDA device it gets rows of its own; elsewhere those that the table has are kept.
 """
 
-import csv
 import os
 import platform
 import statistics
@@ -23,6 +22,7 @@ from torch import nn
 
 import icnn
 from icnn.course.zoo.scene import draw
+from icnn.experiments.table import read_rows, write_rows
 
 TABLE = Path(__file__).with_name("results.csv")
 SIZES = ((512, 16, 14), (128, 32, 14), (48, 64, 16))  # channels, images, side
@@ -34,6 +34,16 @@ GROWTH = {  # channels, images, side
     "images": [(64, images, 14) for images in (4, 16, 64)],
 }
 ROUNDS = 15
+MEMORY = """
+import torch, icnn, resource
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+x = torch.rand(256, 512, 14, 14).requires_grad_(); x.grad = torch.zeros_like(x)
+small = torch.rand(2, 2, 14, 14).requires_grad_()
+options = lambda c: {"sharpness": 2.0, "scale": torch.ones(c)}
+icnn.filter_loss(small, **options(2)).backward()
+before = peak()
+icnn.filter_loss(x, **options(512)).backward()
+print((peak() - before) / (x.numel() * 4))"""
 
 
 def main() -> None:
@@ -48,15 +58,11 @@ def main() -> None:
         measured = [*layers(CARD_SIZES, "cuda"), *training_step("cuda"), *networks()]
         rows += [[*row, note, "cuda"] for row in measured]
     else:
-        with TABLE.open(newline="", encoding="utf-8") as file:
-            rows += [row for row in csv.reader(file) if row[-1] == "cuda"]
-    with TABLE.open("w", newline="", encoding="utf-8") as file:
-        write = csv.writer(file, lineterminator="\n").writerow
-        columns = ["what", "contestant", "median", "lowest", "highest", "unit", "ratio", "on"]
-        write([*columns, "device"])
-        for row in rows:
-            write(row)
-            print("{:<34}{:<24}{:>10} [{} to {}] {:<10}{:>7}  {}".format(*row))
+        rows += [[*row.values()] for row in read_rows(TABLE) if row["device"] == "cuda"]
+    columns = ["what", "contestant", "median", "lowest", "highest", "unit", "ratio", "on"]
+    write_rows(TABLE, [[*columns, "device"], *rows])
+    for row in rows:
+        print("{:<34}{:<24}{:>10} [{} to {}] {:<10}{:>7}  {}".format(*row))
 
 
 def race(contestants: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list]:
@@ -79,23 +85,14 @@ def row(what: str, name: str, values: list[float], unit: str, ratio: float | str
     return [what, name, *shown, unit, ratio if isinstance(ratio, str) else f"{ratio:.3f}"]
 
 
-def added(contestants: dict[str, Callable[[], object]]):
-    """Forward and backward of one conv layer, and of what is put on top, as (1 + added)."""
-    times = race(contestants)
-    conv = statistics.median(times["conv layer"])
-    for name, values in times.items():
-        extra = 0 if name == "conv layer" else statistics.median(values) / conv
-        yield name, values, 1 + extra
-
-
 def layers(sizes: tuple, device: str = "cpu"):
-    """What mask and loss add to one plain 3×3 conv layer, forward and backward."""
-    for channels, images, side in sizes:
-        what = f"layer ({channels}, {images}, {side})"
+    """A plain 3×3 conv layer, forward and backward, and what mask and loss add, as 1 + added."""
+    for size in sizes:
         with torch.device(device):
-            contestants = layer_contestants(channels, images, side)
-        for name, values, ratio in added(contestants):
-            yield row(what, name, values, "ms", ratio)
+            times = race(layer_contestants(*size))
+        for name, values in times.items():
+            more = statistics.median(values) / statistics.median(times["conv layer"])
+            yield row(f"layer {size}", name, values, "ms", 1 + more * (name != "conv layer"))
 
 
 def layer_contestants(channels: int, images: int, side: int) -> dict[str, Callable[[], object]]:
@@ -141,7 +138,7 @@ def loss_and_gradient(channels: int, images: int, side: int) -> Callable[[], obj
 
 def training_step(device: str = "cpu"):
     """One step of the lesson's network with 64 images."""
-    yield from steps("training step", icnn.small_cnn, icnn.network.VARIANTS, 64, 64, device)
+    return steps("training step", icnn.small_cnn, icnn.network.VARIANTS, 64, 64, device)
 
 
 def networks():
@@ -158,12 +155,15 @@ def networks():
 
 
 def steps(what: str, make: Callable[[str], nn.Module], variants, *options):
-    """Training steps of a network's variants, on a card also as CUDA graphs."""
+    """Training steps of variants, as multiples of the plain one's; on a card also as graphs."""
     for graph in (False, True) if "cuda" in options else (False,):
         runs = {variant: step(make(variant), *options) for variant in variants}
         if graph:
             runs = {variant: captured(run) for variant, run in runs.items()}
-        yield from against_plain(what + ", CUDA graph" * graph, runs)
+        times = race(runs)
+        for name, values in times.items():
+            ratio = statistics.median(values) / statistics.median(times["plain"])
+            yield row(what + ", CUDA graph" * graph, name, values, "ms", ratio)
 
 
 def captured(run: Callable[[], None]) -> Callable[[], None]:
@@ -198,31 +198,10 @@ def step(
     return run
 
 
-def against_plain(what: str, steps: dict[str, Callable[[], None]]):
-    """Rows of steps, as multiples of the plain network's."""
-    times = race(steps)
-    plain = statistics.median(times["plain"])
-    for name, values in times.items():
-        yield row(what, name, values, "ms", statistics.median(values) / plain)
-
-
 def memory():
     """Peak memory that the loss and its gradient need beyond the map and its gradient."""
-    code = (
-        "import torch, icnn, resource\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
-        "x = torch.rand(256, 512, 14, 14).requires_grad_(); x.grad = torch.zeros_like(x)\n"
-        "small = torch.rand(2, 2, 14, 14).requires_grad_()\n"
-        "options = lambda c: {'sharpness': 2.0, 'scale': torch.ones(c)}\n"
-        "icnn.filter_loss(small, **options(2)).backward()\n"
-        "before = peak()\n"
-        "icnn.filter_loss(x, **options(512)).backward()\n"
-        "print((peak() - before) / (x.numel() * 4))\n"
-    )
-    values = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
-        for _ in range(3)
-    ]
+    command = [sys.executable, "-c", MEMORY]
+    values = [float(subprocess.check_output(command)) for _ in range(3)]
     yield row("memory (512, 256, 14)", "filter loss", values, "maps")
 
 

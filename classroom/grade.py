@@ -17,15 +17,14 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-import make_exercises
 import nbformat
-from grading.mend import Mended, Unreadable, mend, read
+from grading.mend import Unreadable, mend, read
 from grading.sandbox import Limits, Sandbox, find
-from make_exercises import name_of, role
+from make_exercises import RELEASE, ROOT, SOURCE, make, name_of, role
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 
-SETS = sorted(path.stem for path in make_exercises.SOURCE.glob("*.ipynb"))
+SETS = sorted(path.stem for path in SOURCE.glob("*.ipynb"))
 COLUMNS = (
     *("student", "set", "auto", "auto_max", "manual", "manual_max", "to_do", "warnings", "look_at"),
     *("seconds", "file"),
@@ -33,7 +32,6 @@ COLUMNS = (
 
 
 def main() -> None:
-    """Do what the command line says."""
     sys.stdout.reconfigure(errors="backslashreplace")  # names may hold what cannot be shown
     arguments = read_arguments()
     try:
@@ -42,7 +40,7 @@ def main() -> None:
         sys.exit('Grading needs nbgrader: pip install -e ".[instructor]"')
     book = Book(arguments.course)
     try:
-        {"release": release, "grade": grade, "feedback": feedback}[arguments.step](book, arguments)
+        arguments.step(book, arguments)
     except KeyboardInterrupt:
         sys.exit("\nInterrupted. Run the same command again and it goes on from here.")
 
@@ -52,14 +50,11 @@ def read_arguments() -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--course", type=folder, help="folder of the course; default: grading/")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    steps = parser.add_subparsers(dest="step", required=True)
-    kinds = {
-        "release": "write the student versions and enter the sets into the gradebook",
-        "grade": "grade a folder of notebooks",
-        "feedback": "write the pages for students, and the table",
-    }
-    parsers = {step: steps.add_parser(step, help=kinds[step], parents=[common]) for step in kinds}
-    add = parsers["grade"].add_argument
+    steps = parser.add_subparsers(required=True)
+    for step in (release, feedback, grade):
+        one = steps.add_parser(step.__name__, help=step.__doc__, parents=[common])
+        one.set_defaults(step=step)
+    add = one.add_argument
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
     add("submissions", type=folder)
     add("--set", choices=SETS, help="all notebooks are of this set")
@@ -77,15 +72,15 @@ def folder(text: str) -> Path:
 
 
 def release(book, _arguments) -> None:
-    """Write the student versions from the sources, and enter the sets into the gradebook."""
-    make_exercises.make(make_exercises.SOURCE, make_exercises.RELEASE)
+    """Write the student versions and enter the sets into the gradebook."""
+    make(SOURCE, RELEASE)
     for name in SETS:
         book.register(name)
-    print(f"{len(SETS)} sets for students are in {make_exercises.RELEASE}; gradebook: {book.root}")
+    print(f"{len(SETS)} sets for students are in {RELEASE}; gradebook: {book.root}")
 
 
 def feedback(book, _arguments) -> None:
-    """Write all pages again, with the points that were given by hand, and the table."""
+    """Write the pages for students, with the points that were given by hand, and the table."""
     from grading.book import write_notebook
 
     graded, difficult, failed = book.graded(), [], []
@@ -108,19 +103,17 @@ def feedback(book, _arguments) -> None:
 
 
 def grade(book, arguments) -> None:
-    """Grade what is in a folder, and write the table."""
+    """Grade a folder of notebooks, and write the table."""
     from grading.collect import collect
 
     if not arguments.submissions.is_dir():
         packed = " Unpack it first." if arguments.submissions.is_file() else ""
         sys.exit(f"{arguments.submissions} is no folder.{packed} make grade SUBMISSIONS=folder")
     limits = Limits(**{limit.name: getattr(arguments, limit.name) for limit in fields(Limits)})
-    root = make_exercises.ROOT
-    solutions = [make_exercises.SOURCE, root / "tests", root / ".git"]
-    sandbox = find(limits, [*solutions, book.root, arguments.submissions.resolve()])
+    secret = [SOURCE, ROOT / "tests", ROOT / ".git", book.root, arguments.submissions.resolve()]
+    sandbox = find(limits, secret)
     print(f"Student code: {sandbox.level}.")
-    paths = {name: make_exercises.SOURCE / f"{name}.ipynb" for name in SETS}
-    sources = {name: nbformat.read(path, as_version=4) for name, path in paths.items()}
+    sources = {name: nbformat.read(SOURCE / f"{name}.ipynb", as_version=4) for name in SETS}
     functions = {
         name: {name_of(cell) for cell in notebook.cells if role(cell) == "answer"}
         for name, notebook in sources.items()
@@ -188,7 +181,10 @@ class Work:
                 f"The file cannot be read as a notebook: {error}. There was nothing to grade, so "
                 "it has 0 points. The file is kept as it is: hand in a sound copy."
             ]
-            fail_tests(mended, "The file that was handed in cannot be read.")
+            why = "The file that was handed in cannot be read."
+            output = new_output("error", ename="Unreadable", evalue=why, traceback=[why])
+            for test in (cell for cell in mended.notebook.cells if role(cell) == "test"):
+                test.outputs = [output]
         mended.notes = [*submission.notes, *mended.notes, *notes]
         mended.notebook.metadata.grading = {
             "made_from": made_from,
@@ -215,13 +211,6 @@ def record(path: Path) -> dict:
         return json.loads(path.read_text("utf-8"))["metadata"].get("grading", {})
     except (OSError, ValueError):
         return {}
-
-
-def fail_tests(mended: Mended, why: str) -> None:
-    """Let every test say why there is nothing to test."""
-    for cell in mended.notebook.cells:
-        if role(cell) == "test":
-            cell.outputs = [new_output("error", ename="Unreadable", evalue=why, traceback=[why])]
 
 
 def report(notes: list[str], points: dict | None = None) -> NotebookNode:

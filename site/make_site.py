@@ -5,13 +5,14 @@ the measured run times, as pages that need no server and no network. Nothing is 
 """
 
 import argparse
-import csv
 import shutil
 import tempfile
 from pathlib import Path
 
 import module_pages
 from sphinx.cmd.build import build_main
+
+from icnn.experiments.table import read_rows
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -49,7 +50,6 @@ filters, images, side of the maps.
 
 
 def main() -> None:
-    """Build it where the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "_site")
     folder = parser.parse_args().folder
@@ -95,8 +95,7 @@ def stage(folder: Path) -> None:
 
 def times() -> str:
     """The page of run times."""
-    with (ROOT / "benchmarks" / "lessons.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(ROOT / "benchmarks" / "lessons.csv")
     lines = [f"| [](notebooks/{row['lesson']}.ipynb) | {row['seconds']} |" for row in rows]
     return TIMES.format(machine=rows[0]["on"], lessons="\n".join(lines))
 

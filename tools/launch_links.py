@@ -43,7 +43,6 @@ SAYS = INSTALL.split("\n")[0]
 
 
 def main() -> None:
-    """Change the lessons."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("home", nargs="?", type=home_of, help="owner/name on GitHub")
     home = parser.parse_args().home

@@ -9,8 +9,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
 from itertools import product
@@ -39,6 +38,23 @@ LESSON_8 = (
     *("accuracy", "instability", "tracking", "selectivity", "mass in mask", "live filters"),
     "peak spread",
 )
+READ_OTHERWISE = ("plain, masked", "plain, max", "mask only, max", "interpretable, max")
+LEARNERS = (*VARIANTS, "untrained", *READ_OTHERWISE)
+TABLES: dict[str, tuple] = {}  # name of a CSV file → header, tasks, and what gives their rows
+
+
+def table(name: str, *columns: str, tasks: Iterable | None = None, first: str = "network"):
+    """Make a function of a network and a seed the work of a table, which has these columns."""
+
+    def register(work: Callable[[str, int | str], Iterator[list]]):
+        TABLES[name] = (first, "seed", *columns), list(tasks or seed_by_seed(VARIANTS)), work
+        return work
+
+    return register
+
+
+def seed_by_seed(names: Iterable[str]) -> list[tuple[str, int]]:
+    return [(name, seed) for seed in SEEDS for name in names]
 
 
 def trained(lesson: ModuleType, name: str, seed: int) -> tuple[icnn.SmallCNN, float]:
@@ -53,6 +69,11 @@ def trained(lesson: ModuleType, name: str, seed: int) -> tuple[icnn.SmallCNN, fl
     return model, time.perf_counter() - start
 
 
+@table(
+    *("ablations/results", *LESSON_8, "accuracy, same tint", "accuracy, other tint", "seconds"),
+    tasks=product(ablation.CONFIGURATIONS, SEEDS),
+    first="configuration",
+)
 def ablate(name: str, seed: int) -> Iterator[list]:
     """One network of lesson 8 on test pictures, and on tinted ones where it was trained on them."""
     model, seconds = trained(ablation, name, seed)
@@ -64,6 +85,11 @@ def ablate(name: str, seed: int) -> Iterator[list]:
     yield [*(float(found[measure]) for measure in LESSON_8), *shifted, round(seconds)]
 
 
+@table(
+    *("rethink/runs", "split", *redundancy.MEASURES, "settled", "changes", "beta", "seconds"),
+    tasks=seed_by_seed(networks.CONFIGURATIONS),
+    first="configuration",
+)
 def rethink(name: str, seed: int) -> Iterator[list]:
     """One network of lesson 10, measured on validation and on test pictures."""
     model, seconds = trained(networks, name, seed)
@@ -86,12 +112,14 @@ def explained() -> icnn.data.PartDataset:
     return icnn.data.creatures("test").subset(slice(0, EXPLAINED))
 
 
+@table("rethink/transfer", "shots", "auroc", "penalty", tasks=seed_by_seed(LEARNERS))
 def learn_dino(variant: str, seed: int) -> Iterator[list]:
     name, _, readout = variant.partition(", ")
     for shots, row in transfer.transfer(network(name, seed), readout or "head").items():
         yield [shots, *row]
 
 
+@table("rethink/familiarity", "shift", "score", "auroc to choose", "auroc")
 def know_strangers(variant: str, seed: int) -> Iterator[list]:
     """AUROC of familiar against unfamiliar pictures, on two halves: to choose on, and to report."""
     judge = familiarity.Familiarity(network(variant, seed), icnn.data.creatures("train"))
@@ -104,6 +132,7 @@ def know_strangers(variant: str, seed: int) -> Iterator[list]:
             yield [shift, score, *(transfer.auroc(one[score], half) for one, half in pairs)]
 
 
+@table("rethink/faithfulness", "test", "fill", "method", "value", "first")
 def test_explanations(variant: str, seed: int) -> Iterator[list]:
     model, test = network(variant, seed), explained()
     for (seen, method), area in faithfulness.deletion_areas(model, test.floats()).items():
@@ -122,11 +151,13 @@ def named(variant: str, seed: int) -> faithfulness.Erasure:
     return faithfulness.erasure_claims(network(variant, seed), explained(), known)
 
 
+@table("rethink/names", "method", "value", "first", "within")
 def judge_names(variant: str, seed: int) -> Iterator[list]:
     for method, claim in named(variant, seed).claims.items():
         yield [method, *faithfulness.agreement(claim, named(variant, seed))]
 
 
+@table("rethink/silence", "named", "another", "first")
 def listen(variant: str, seed: int) -> Iterator[list]:
     """Is a filter silent where the part after which it is called was erased?"""
     model, known = network(variant, seed), icnn.data.creatures("validation")
@@ -134,60 +165,21 @@ def listen(variant: str, seed: int) -> Iterator[list]:
     yield list(faithfulness.silence(left, faithfulness.named_filters(model, known)))
 
 
+@table(
+    *("rethink/name_intervals", "names minus", "mean", "low", "high"),
+    tasks=product(VARIANTS, ["all"]),
+)
 def bound_names(variant: str, _: str) -> Iterator[list]:
     found = [named(variant, seed) for seed in SEEDS]
     for control, row in faithfulness.name_intervals(found, EXPLAINED).items():
         yield [control, *row]
 
 
-READ_OTHERWISE = ("plain, masked", "plain, max", "mask only, max", "interpretable, max")
-LEARNERS = (*VARIANTS, "untrained", *READ_OTHERWISE)
-
-
-def seed_by_seed(names: Iterable[str]) -> list[tuple[str, int]]:
-    return [(name, seed) for seed in SEEDS for name in names]
-
-
-@dataclass
-class Table:
-    """A CSV file whose rows start with a network and a seed."""
-
-    work: Callable[[str, int | str], Iterator[list]]
-    columns: tuple[str, ...]
-    tasks: Sequence[tuple[str, int | str]] = tuple(seed_by_seed(VARIANTS))
-    first: str = "network"
-
-
-TABLES = {
-    "ablations/results": Table(
-        ablate,
-        (*LESSON_8, "accuracy, same tint", "accuracy, other tint", "seconds"),
-        list(product(ablation.CONFIGURATIONS, SEEDS)),
-        first="configuration",
-    ),
-    "rethink/runs": Table(
-        rethink,
-        ("split", *redundancy.MEASURES, "settled", "changes", "beta", "seconds"),
-        seed_by_seed(networks.CONFIGURATIONS),
-        first="configuration",
-    ),
-    "rethink/transfer": Table(learn_dino, ("shots", "auroc", "penalty"), seed_by_seed(LEARNERS)),
-    "rethink/familiarity": Table(know_strangers, ("shift", "score", "auroc to choose", "auroc")),
-    "rethink/faithfulness": Table(test_explanations, ("test", "fill", "method", "value", "first")),
-    "rethink/names": Table(judge_names, ("method", "value", "first", "within")),
-    "rethink/name_intervals": Table(
-        bound_names, ("names minus", "mean", "low", "high"), list(product(VARIANTS, ["all"]))
-    ),
-    "rethink/silence": Table(listen, ("named", "another", "first")),
-}
-
-
 def main(folder: str) -> None:
     with workers() as pool:
-        for name, table in TABLES.items():
+        for name, of in TABLES.items():
             if name.startswith(folder):
-                header = (table.first, "seed", *table.columns)
-                fill(DATA / f"{name}.csv", header, table.tasks, table.work, pool)
+                fill(DATA / f"{name}.csv", *of, pool)
     note_versions(DATA / folder / "README.md")
     write_checksums(DATA / folder)
 

@@ -3,7 +3,6 @@
 It shows photographs of the data set, so it stays with whoever has them.
 """
 
-import csv
 import html
 import itertools
 from collections import defaultdict
@@ -20,7 +19,7 @@ import torch
 import icnn
 from icnn.course import show
 from icnn.experiments import photos
-from icnn.experiments.table import write_rows
+from icnn.experiments.table import read_rows, write_rows
 
 FILTERS, IMAGES = 3, 6
 KEY = ("protocol", "category", "variant", "seed")
@@ -28,11 +27,6 @@ MEASURES = ("accuracy", "tracking", "instability")
 STYLE = """body { max-width: 60em; margin: 2em auto; padding: 0 1em; font: 16px/1.5 sans-serif }
 table { border-collapse: collapse } th, td { padding: .2em .6em; text-align: right }
 th { border-bottom: 1px solid } td:nth-child(-n+3) { text-align: left } img { max-width: 100% }"""
-
-
-def read(folder: Path) -> list[dict[str, str]]:
-    with (folder / "results.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def summary(rows: list[dict[str, str]]) -> list[list[str]]:
@@ -54,7 +48,7 @@ def write_intervals(folder: Path) -> None:
     seeds and, for each, the pictures of every animal. "chosen" is the variant that the validation
     pictures of each split are for (`photos.chosen`).
     """
-    table = read(folder)
+    table = read_rows(folder / "results.csv")
     drawn = {tuple(row[name] for name in KEY): _drawn(folder, row) for row in table}
     rows = [("protocol", "animals", "variant", "measure", "mean", "std", "more", "low", "high")]
     for protocol in dict.fromkeys(row["protocol"] for row in table):
@@ -111,7 +105,7 @@ def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Ite
 
 def write_report(folder: Path, pictures: dict[str, str]) -> Path:
     """Write `report.html` beside the table: the summary, then a picture under each title."""
-    header, *rows = summary(read(folder))
+    header, *rows = summary(read_rows(folder / "results.csv"))
     cells = [f"<tr>{_cells('td', row)}</tr>" for row in rows]
     figures = [f"<h2>{html.escape(title)}</h2>{image}" for title, image in pictures.items()]
     path = folder / "report.html"

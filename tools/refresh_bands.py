@@ -7,7 +7,6 @@ text around it makes a claim. Then `make lessons` saves the new outputs.
 """
 
 import argparse
-import csv
 import json
 import tempfile
 from collections.abc import Iterable
@@ -19,7 +18,7 @@ import nbformat
 from lessons import FILES, ROOT
 from run_lessons import execute, write
 
-from icnn.experiments.table import write_rows
+from icnn.experiments.table import read_rows, write_rows
 
 TABLE = ROOT / "tests" / "bands.csv"
 MOVED = 0.05  # of the band's width: less than that is not shown
@@ -65,7 +64,6 @@ class Reading(NamedTuple):
 
 
 def main() -> None:
-    """Run, compare, mend."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lesson", nargs="*", type=Path, help="notebook files (default: all)")
     parser.add_argument("--show", action="store_true", help="only show; change no file")
@@ -97,17 +95,13 @@ def listen(lesson: Path) -> list[Reading]:
 
 def report(readings: list[Reading], before: dict[tuple[str, str], float]) -> Iterable[str]:
     """One line for every number that moved, one for every number outside, and a count."""
-    for reading in readings:
-        old = before.get(reading.key)
-        width = reading.high - reading.low
-        moved = old is not None and abs(reading.value - old) > MOVED * width
-        if moved or not reading.inside:
-            was = "new" if old is None else f"{old:.4g}"
-            mark = "" if reading.inside else "   OUTSIDE"
-            yield (
-                f"{reading.lesson}: {reading.name}: {was} -> {reading.value:.4g} "
-                f"in [{reading.low:g}, {reading.high:g}]{mark}"
-            )
+    for it in readings:
+        old = before.get(it.key)
+        moved = old is not None and abs(it.value - old) > MOVED * (it.high - it.low)
+        if moved or not it.inside:
+            was, mark = "new" if old is None else f"{old:.4g}", "" if it.inside else "   OUTSIDE"
+            band = f"[{it.low:g}, {it.high:g}]{mark}"
+            yield f"{it.lesson}: {it.name}: {was} -> {it.value:.4g} in {band}"
     outside = sum(not reading.inside for reading in readings)
     yield f"{len(readings)} numbers read, {outside} outside their bands"
 
@@ -145,10 +139,8 @@ def widened(reading: Reading) -> tuple[float, float]:
 
 def remembered(table: Path) -> dict[tuple[str, str], float]:
     """(lesson, name) → the number at the last refresh."""
-    if not table.exists():
-        return {}
-    with table.open(newline="", encoding="utf-8") as file:
-        return {(r["lesson"], r["name"]): float(r["value"]) for r in csv.DictReader(file)}
+    rows = read_rows(table) if table.exists() else []
+    return {(row["lesson"], row["name"]): float(row["value"]) for row in rows}
 
 
 def remember(table: Path, readings: list[Reading], before: dict[tuple[str, str], float]) -> None:

@@ -32,7 +32,6 @@ METADATA = {
 
 
 def main() -> None:
-    """Run the lessons named on the command line, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lesson", nargs="*", type=Path, help="notebook files (default: all)")
     some = parser.parse_args().lesson

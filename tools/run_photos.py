@@ -58,9 +58,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--root", type=Path, default=os.environ.get("ICNN_PHOTOS"))
     parser.add_argument("--out", type=Path, default=Path("photos"))
     parser.add_argument("--backbone", default="vgg16", help="a name in torchvision")
-    parser.add_argument(
-        "--weights", default="DEFAULT", help="a file; else torchvision's own, or none"
-    )
+    weights = "a file; else torchvision's own, or none"
+    parser.add_argument("--weights", default="DEFAULT", help=weights)
     parser.add_argument("--cut", nargs="*", default=None, help="the layers to cut at")
     parser.add_argument("--image-size", type=int, default=448)
     parser.add_argument("--categories", nargs="*", default=None)
@@ -107,9 +106,7 @@ def prepare(name: str, options: argparse.Namespace) -> None:
     other, size = name == OTHER, options.image_size
     whole = AnimalParts(options.root, [] if other else name, "all", negatives=other, size=size)
     images = whole.subset(slice(MOST))
-    kinds = {}
-    if False in ways:
-        kinds["images"] = photos.combine([images], [name])
+    kinds = {"images": photos.combine([images], [name])} if False in ways else {}
     if True in ways:
         backbone = network(options, "frozen").backbone.to(options.device)
         mixed = images._with(images=photos.scrambled(images.images))
@@ -172,7 +169,9 @@ def run(name: str, category: str, variant: str, seed: int, *, options) -> Iterat
         model, features = train_one(train, of["validation"], variant, protocol, seed, options)
         row |= watch(model, features, of, size)
         if kind == "features":
-            row["scrambled"] = scrambled_share(model, names, name, seed, options)
+            animals = [one for one in names if one != OTHER]  # that one is the last
+            tiles = split(animals, name, seed, "test", "scrambled", options)
+            row["scrambled"] = icnn.accuracy(model, tiles)  # still recognised
             if name == "single" and seed == 0:
                 torch.save(model.state_dict(), options.out / f"{category}-{variant}.pt")
         maps = icnn.predict(features, tested.floats())
@@ -207,12 +206,6 @@ def watch(model, features, of: dict[str, PartDataset], size: int) -> dict[str, f
     tracking = photos.measure_places(maps, of["validation"], size)[0]["tracking"]
     accuracies = (icnn.accuracy(model, of[part]) for part in ("test", "validation"))
     return dict(zip(WATCHED, (*accuracies, tracking), strict=True))
-
-
-def scrambled_share(model, names: list[str], protocol: str, seed: int, options) -> float:
-    """The share of the animals' test images that are still recognised as scrambled tiles."""
-    marked = [name for name in names if name != OTHER]  # that one is the last
-    return icnn.accuracy(model, split(marked, protocol, seed, "test", "scrambled", options))
 
 
 def moved(data: PartDataset, options: argparse.Namespace) -> PartDataset:

@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,12 +77,9 @@ def damaged() -> list[Path]:
 
 def is_whole(metadata: Path) -> bool:
     """Whether every file that the package's RECORD lists is there (bytecode may be missing)."""
-    record = metadata / "RECORD"
-    if not record.is_file():
-        return False
-    with record.open(newline="", encoding="utf-8") as rows:
-        names = [row[0] for row in csv.reader(rows) if row]
-    return all((PACKAGES / name).exists() for name in names if not name.endswith(".pyc"))
+    record = PathDistribution(metadata).read_text("RECORD") or ""
+    names = [row[0] for row in csv.reader(record.splitlines()) if row]
+    return names != [] and all((PACKAGES / n).exists() for n in names if not n.endswith(".pyc"))
 
 
 def install() -> None:
@@ -123,8 +121,7 @@ def pip(*arguments: str) -> None:
     """Run the environment's pip: progress bars for a person, silence for a log."""
     quiet = [] if sys.stdout.isatty() else ["--quiet"]
     command = [PYTHON, "-m", "pip", "--disable-pip-version-check", *quiet, *arguments]
-    code = subprocess.run(command, cwd=ROOT).returncode
-    if code:
+    if code := subprocess.run(command, cwd=ROOT).returncode:
         sys.exit(
             f"pip stopped with exit code {code}; its last lines above say why. Nothing is lost:\n"
             "run the same command again and it goes on from here (installing needs a network)."

@@ -4,7 +4,6 @@ In the course folder (grading/): source/ and release/ as nbgrader wants them, su
 files as they were handed in, autograded/ with what was run, feedback/ with the pages, gradebook.db.
 """
 
-import logging
 import os
 import shutil
 import sys
@@ -44,7 +43,7 @@ class Book:
         self.root, self.url = Path(directory.root), directory.db_url
         self.root.mkdir(parents=True, exist_ok=True)
         self.api = NbGraderAPI(directory, config=config)
-        self.api.log.setLevel(logging.ERROR)
+        self.api.log.setLevel("ERROR")
 
     @staticmethod
     def settings() -> Config:
@@ -67,9 +66,8 @@ class Book:
         result = self.api.generate_assignment(name)
         if not result["success"]:
             source.unlink()
-            raise RuntimeError(
-                f"nbgrader could not read {name}:\n{result.get('log') or result['error']}"
-            )
+            why = result.get("log") or result["error"]
+            raise RuntimeError(f"nbgrader could not read {name}:\n{why}")
         # Students get one version only: ours, which also shows what the right answer gives.
         release = self.path("release", ".", name)
         release.unlink()
@@ -97,13 +95,12 @@ class Book:
                     book.update_or_create_grade_cell(*place, max_score=mark(cell).points, **kind)
                 if mark(cell).solution:
                     book.update_or_create_solution_cell(*place)
-            for submission in notebook.submissions:
-                grades = Grade, notebook.grade_cells, submission.grades
-                comments = Comment, notebook.solution_cells, submission.comments
+            for one in notebook.submissions:
+                grades = Grade, notebook.grade_cells, one.grades
+                comments = Comment, notebook.solution_cells, one.comments
                 for entry, wanted, there in (grades, comments):
-                    names = [one.name for one in there]
-                    missing = [cell for cell in wanted if cell.name not in names]
-                    book.db.add_all(entry(cell_id=cell.id, notebook=submission) for cell in missing)
+                    missing = {cell.id for cell in wanted} - {had.cell_id for had in there}
+                    book.db.add_all(entry(cell_id=cell, notebook=one) for cell in missing)
             book.db.commit()
 
     def knows(self, name: str) -> bool:
@@ -128,13 +125,8 @@ class Book:
         with Gradebook(self.url) as book:
             book.update_or_create_student(student)
             book.update_or_create_submission(name, student)
-        resources = {
-            "nbgrader": {
-                **{"student": student, "assignment": name, "notebook": name},
-                "db_url": self.url,
-            }
-        }
-        notebook, _ = SaveAutoGrades().preprocess(notebook, resources)
+        about = {"student": student, "assignment": name, "notebook": name, "db_url": self.url}
+        notebook, _ = SaveAutoGrades().preprocess(notebook, {"nbgrader": about})
         write_notebook(self.path("autograded", student, name), notebook)
 
     def points(self, student: str, name: str) -> dict[str, float | bool]:
@@ -159,11 +151,10 @@ class Book:
             found = book.find_submission_notebook(name, name, student)
             comments = {comment.name: comment.comment for comment in found.comments}
             scores = {g.name: (g.score, g.max_score, g.needs_manual_grade) for g in found.grades}
-        for cell in notebook.cells:
-            if known := mark(cell):
-                known["comment"] = comments.get(name_of(cell))
-                if known.grade:
-                    known["score"], known["points"], known["to_do"] = scores[name_of(cell)]
+        for known in filter(None, map(mark, notebook.cells)):
+            known["comment"] = comments.get(known.grade_id)
+            if known.grade:
+                known["score"], known["points"], known["to_do"] = scores[known.grade_id]
         html, difficult = page(notebook, student=student, name=name)
         write(self.path("feedback", student, name, ".html"), html.encode("utf-8", "replace"))
         return difficult

@@ -41,20 +41,11 @@ class Client(NotebookClient):
     """One kernel's run of a notebook; keeps only as much output as is allowed."""
 
     def __init__(self, notebook: NotebookNode, limits: Limits, **options) -> None:
-        super().__init__(
-            notebook,
-            allow_errors=True,
-            record_timing=False,
-            store_widget_state=False,
-            timeout=None,  # `Watch` does this
-            startup_timeout=300,
-            iopub_timeout=60,
-            log=LOG,
-            **options,
-        )
-        self.limits = limits
-        self.written = 0
-        self.quits = False
+        # Time is the business of `Watch`.
+        options |= {"timeout": None, "startup_timeout": 300, "iopub_timeout": 60, "log": LOG}
+        off = {"record_timing": False, "store_widget_state": False}
+        super().__init__(notebook, allow_errors=True, **off, **options)
+        self.limits, self.written, self.quits = limits, 0, False
         self.on_cell_executed = self.look_at_reply
 
     def look_at_reply(self, *, cell: NotebookNode, execute_reply: dict, **_) -> None:
@@ -93,8 +84,7 @@ class Watch:
     """Stops a cell that takes too long: first it is interrupted, then its kernel is killed."""
 
     def __init__(self, manager: AsyncKernelManager, seconds: float) -> None:
-        self.manager, self.seconds = manager, seconds
-        self.spent = 0.0
+        self.manager, self.seconds, self.spent = manager, seconds, 0.0
         self.interrupted = self.killed = False
 
     async def look(self) -> None:
@@ -138,8 +128,7 @@ class Run:
         self.notebook, self.sandbox, self.limits = notebook, sandbox, sandbox.limits
         self.left_out: set[int] = set()  # cells that are not run (again)
         self.finished: set[int] = set()
-        self.notes: list[str] = []
-        self.spent = 0.0
+        self.notes, self.spent = [], 0.0
         cells = notebook.cells
         theirs = (i for i, cell in enumerate(cells) if role(cell) or "student" in cell.metadata)
         self.first_own = next(theirs, 0)  # before it, slowness is not the student's
@@ -291,11 +280,10 @@ async def start_kernel(client: Client, folder: Path, roles: dict[str, str]) -> N
     """Start the kernel; that it does not start is no fault of the student's."""
     for path in font_lists():
         shutil.copy(path, folder)
+    own = {"cwd": str(folder), "env": {**environment(folder), **roles}}
     with open(folder / "kernel.log", "w+") as log:
         try:
-            await client.async_start_new_kernel(
-                cwd=str(folder), env={**environment(folder), **roles}, stdout=log, stderr=log
-            )
+            await client.async_start_new_kernel(**own, stdout=log, stderr=log)
             await client.async_start_new_kernel_client()
         except RuntimeError as error:
             log.seek(0)

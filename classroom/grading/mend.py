@@ -319,11 +319,7 @@ class _Mending:
         behind = self.additions()
         cells = [*behind[-1]]
         for slot in self.slots:
-            if slot.role in ("answer", "text"):
-                cells.append(self.answer(slot))
-            else:
-                cells.append(nbformat.from_dict(slot.full if slot.role == "test" else slot.ours))
-            cells += behind[slot.place]
+            cells += [self.filled(slot), *behind[slot.place]]
         for number, cell in enumerate(cells):
             cell.id = f"cell-{number}"
             if cell.cell_type == "code":
@@ -361,10 +357,11 @@ class _Mending:
                 behind[here if later else here - 1].append(added(cell))
         return behind
 
-    def answer(self, slot: Slot) -> NotebookNode:
-        """The cell that is graded, with our mark; a cell with several answers stands only once."""
+    def filled(self, slot: Slot) -> NotebookNode:
+        """Our cell, with the answer that is graded; one with several answers stands only once."""
         # It keeps the checksum of the stub: nbgrader gives 0 to a text that still has it.
-        ours, theirs = nbformat.from_dict(slot.ours), slot.chosen
+        ours = nbformat.from_dict(slot.full if slot.role == "test" else slot.ours)
+        theirs = slot.chosen
         if theirs:
             first = next(other for other in self.slots if other.chosen is theirs)
             ours.source = theirs.text

@@ -123,14 +123,21 @@ class Renderer(IPythonRenderer):
         tag = TAG.fullmatch(html)
         return html if tag and (tag[1] or "").lower() in KNOWN else escape(html)
 
-    def inline_math(self, body: str) -> str:
-        return formula(body)
+    def inline_math(self, body: str, display: str = "inline") -> str:
+        """LaTeX as MathML; as code, where it cannot be set."""
+        known = re.sub(r"\{(aligned|split|gathered)\}", "{align}", body)
+        try:
+            math = convert(re.sub(r"\\label\{[^}]*\}", "", known), display=display)
+            ElementTree.fromstring(math)
+            return math
+        except Exception:
+            return f"<code>{escape(body)}</code>"
 
     def block_math(self, body: str) -> str:
-        return formula(body, "block")
+        return self.inline_math(body, "block")
 
     def latex_environment(self, name: str, body: str) -> str:
-        return formula(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
+        return self.block_math(rf"\begin{{{name}}}{body}\end{{{name}}}")
 
 
 def markdown(source: str, attachments: dict | None = None) -> Markup:
@@ -153,17 +160,6 @@ def without_bars(row: re.Match) -> str:
         lambda math: math[0].replace(r"\|", r"\Vert ").replace("|", r"\vert "),
         row[0],
     )
-
-
-def formula(latex: str, display: str = "inline") -> str:
-    """LaTeX as MathML; as code, where it cannot be set."""
-    known = re.sub(r"\{(aligned|split|gathered)\}", "{align}", latex)
-    try:
-        math = convert(re.sub(r"\\label\{[^}]*\}", "", known), display=display)
-        ElementTree.fromstring(math)
-        return math
-    except Exception:
-        return f"<code>{escape(latex)}</code>"
 
 
 def clean(html: str, attachments: dict | None = None) -> Markup:

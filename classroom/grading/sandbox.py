@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,11 +80,9 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         **kept,
         **dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), str(folder)),
-        "PYTHONPATH": os.pathsep.join(map(str, paths)),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+        **{"PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"},
         "GOMP_SPINCOUNT": "0",
-        "OPENBLAS_NUM_THREADS": "1",
     }
 
 
@@ -91,12 +90,9 @@ def find(limits: Limits, hidden: list[Path]) -> Sandbox:
     """The strongest sandbox that works here."""
     for level in LEVELS:
         sandbox = Sandbox(level, limits, tuple(hidden))
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, suppress(OSError):  # there is no unshare
             touch = f"open({os.path.join(folder, 'x')!r}, 'w')"
-            try:
-                command = sandbox.command(sys.executable, "-c", touch)
-                if not subprocess.run(command, cwd=folder, capture_output=True).returncode:
-                    return sandbox
-            except OSError:
-                continue  # there is no unshare
+            command = sandbox.command(sys.executable, "-c", touch)
+            if not subprocess.run(command, cwd=folder, capture_output=True).returncode:
+                return sandbox
     raise RuntimeError("student code cannot be started here, not even without a sandbox")

@@ -49,6 +49,12 @@ def write_rows(path: Path, rows: Iterable[Sequence]) -> None:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, by the names of its columns."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def _do(work: Callable[..., Iterable[Sequence]], task: tuple) -> tuple[tuple, list[Sequence]]:
     rows = [[f"{v:.4f}" if isinstance(v, float) else v for v in row] for row in work(*task)]
     return task, rows
