@@ -178,9 +178,7 @@ def captured(run: Callable[[], None]) -> Callable[[], None]:
     return graph.replay
 
 
-def step(
-    model: nn.Module, count: int, side: int, device: str, dtype: torch.dtype | None = None
-) -> Callable[[], None]:
+def step(model: nn.Module, count: int, side: int, device: str, dtype=None) -> Callable[[], None]:
     """A function that takes one training step, under autocast if there is a dtype."""
     model.to(device).train()
     images, labels = torch.rand(count, 3, side, side), torch.arange(count) % 5

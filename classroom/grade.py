@@ -91,14 +91,14 @@ def feedback(book, _arguments) -> None:
             notes = notebook.metadata.grading.warnings
             notebook.cells[0] = report(notes, book.points(student, name))
             write_notebook(path, notebook)
-            difficult += [f"{student}, {name}: {d}" for d in book.feedback(student, name, notebook)]
+            plain = book.feedback(student, name, notebook)
+            difficult += [f"  shown as plain text: {student}, {name}: {part}" for part in plain]
         except Exception as error:  # nobody else goes without a page
-            failed.append(f"{student}, {name}: {error!r}")
+            failed.append(f"  NO PAGE: {student}, {name}: {error!r}")
     table(book)
     print(f"{len(graded) - len(failed)} of {len(graded)} pages are in {book.root / 'feedback'}")
-    for title, lines in (("shown as plain text", difficult), ("NO PAGE", failed)):
-        for line in lines:
-            print(f"  {title}: {line}")
+    for line in (*difficult, *failed):
+        print(line)
     sys.exit(bool(failed))
 
 

@@ -2,16 +2,8 @@
 
 project = html_title = "icnn"
 root_doc = "index"
-extensions = [
-    "myst_nb",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
-    "sphinx_copybutton",
-    "chinese_search",
-    "formulas",
-    "pages",
-    "module_pages",
-]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions += ["chinese_search", "formulas", "pages", "module_pages"]  # ours, in this folder
 # Notebooks are shown as they were saved. Where a widget was saved, its picture beside it is shown.
 nb_execution_mode = "off"
 nb_mime_priority_overrides = [("*", "application/vnd.jupyter.widget-view+json", None)]

@@ -16,19 +16,10 @@ from icnn.experiments.table import read_rows
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-SHOWN = [
-    "notebooks/*.ipynb",
-    "notebooks/exercises/README.md",
-    "notebooks/exercises/release/*.ipynb",
-    "docs/*",
-    "data/**/*.md",
-    "benchmarks/*.csv",
-    "GLOSSARY.md",
-    "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "CITATION.cff",
-    "LICENSE",
-]
+SHOWN = """
+    notebooks/*.ipynb notebooks/exercises/README.md notebooks/exercises/release/*.ipynb docs/*
+    data/**/*.md benchmarks/*.csv GLOSSARY.md CHANGELOG.md CONTRIBUTING.md CITATION.cff LICENSE
+"""
 FOR_TEACHERS = "concept_test_answers.md"  # students read the site
 TIMES = """# Run times
 
@@ -77,7 +68,7 @@ def build(folder: Path) -> int:
 
 def stage(folder: Path) -> None:
     """Lay out what is shown as it lies in the repository, so that its links hold."""
-    for path in {path for pattern in SHOWN for path in ROOT.glob(pattern)}:
+    for path in {path for pattern in SHOWN.split() for path in ROOT.glob(pattern)}:
         if path.name != FOR_TEACHERS:
             copy = folder / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)

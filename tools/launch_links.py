@@ -64,7 +64,9 @@ def add(notebook: NotebookNode, name: str, home: str | None) -> None:
     """The line and the cell, in place of earlier ones; code cells are numbered anew."""
     title, *rest = notebook.cells[0].source.split("\n")
     rest = [line for line in rest if not line.startswith(tuple(FIRST_WORDS.values()))]
-    line = links(name, home, language="zh" if "_zh_" in name else "en")
+    language, sites = "zh" if "_zh_" in name else "en", THE_HOME if home else ANY_HOME
+    links = (f"[{site}]({url.format(home=home, name=name)})" for site, url in sites.items())
+    line = f"{FIRST_WORDS[language]} {' · '.join(links)}{'' if home else HOW[language]}"
     notebook.cells[0].source = f"{title}\n\n{line}\n\n" + "\n".join(rest).lstrip("\n")
     install = INSTALL.format(home=f'"https://github.com/{home}"' if home else ASK)
     others = [cell for cell in notebook.cells if not cell.source.startswith(SAYS)]
@@ -76,13 +78,6 @@ def add(notebook: NotebookNode, name: str, home: str | None) -> None:
         for output in cell.outputs:
             if "execution_count" in output:
                 output.execution_count = number
-
-
-def links(name: str, home: str | None, *, language: str) -> str:
-    """The line below the title of one lesson."""
-    sites = THE_HOME if home else ANY_HOME
-    named = (f"[{site}]({url.format(home=home, name=name)})" for site, url in sites.items())
-    return f"{FIRST_WORDS[language]} {' · '.join(named)}{'' if home else HOW[language]}"
 
 
 if __name__ == "__main__":

@@ -1,19 +1,17 @@
 """Draw the shipped data set again: `make data`. The same files on every machine."""
 
-import multiprocessing
-import os
-
 import numpy as np
 from PIL import Image
 
 from icnn._files import write_checksums
 from icnn.course.zoo.scene import draw
 from icnn.data.shipped import COLUMNS, FOLDER, ROWS, SPLITS
+from icnn.experiments.table import workers
 
 
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with multiprocessing.Pool(os.cpu_count()) as pool:
+    with workers() as pool:
         for split, (count, _) in SPLITS.items():
             drawn = pool.starmap(draw, [(split, i) for i in range(count)], chunksize=50)
             images, part_ids, landmarks = map(np.stack, zip(*drawn, strict=True))

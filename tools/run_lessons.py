@@ -50,17 +50,11 @@ def execute(path: Path, first: str = "") -> NotebookNode:
     os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0", PYTHONPATH=str(OFFLINE))
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[:0] = [nbformat.v4.new_code_cell(first)] if first else []
-    client = NotebookClient(
-        notebook,
-        timeout=SECONDS_PER_CELL,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.resolve().parent)}},
-        record_timing=False,
-        coalesce_streams=True,
-        store_widget_state=False,
-    )
+    where = {"metadata": {"path": str(path.resolve().parent)}}
+    options = {"record_timing": False, "coalesce_streams": True, "store_widget_state": False}
+    options |= {"timeout": SECONDS_PER_CELL, "kernel_name": "python3", "resources": where}
     try:
-        return client.execute()
+        return NotebookClient(notebook, **options).execute()
     except CellExecutionError as error:
         sys.exit(f"{path.name} was not saved, because a cell failed:\n{error}")
 

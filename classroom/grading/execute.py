@@ -147,7 +147,9 @@ class Run:
 
     async def go_through(self) -> bool:
         """Run the cells in a new kernel; False if it had to be given up."""
-        options = {"prefix": "grade-", "dir": short_folder(), "ignore_cleanup_errors": True}
+        usual = tempfile.gettempdir()
+        place = usual if len(usual) < 70 else "/tmp"  # names of sockets have some 100 letters
+        options = {"prefix": "grade-", "dir": place, "ignore_cleanup_errors": True}
         with tempfile.TemporaryDirectory(**options) as folder:
             client = Client(self.notebook, self.limits, km=kernel_manager(self.sandbox, folder))
             try:
@@ -268,12 +270,6 @@ def kernel_manager(sandbox: Sandbox, folder: str) -> AsyncKernelManager:
     )
     manager.kernel_spec.env = {}
     return manager
-
-
-def short_folder() -> str:
-    """Where temporary folders go: names of sockets have at most some 100 letters."""
-    usual = tempfile.gettempdir()
-    return usual if len(usual) < 70 else "/tmp"
 
 
 async def start_kernel(client: Client, folder: Path, roles: dict[str, str]) -> None:

@@ -365,8 +365,7 @@ class _Mending:
         if theirs:
             first = next(other for other in self.slots if other.chosen is theirs)
             ours.source = theirs.text
-            if ours.cell_type == "markdown":
-                attach(ours, theirs.attachments)
+            attach(ours, theirs.attachments)
             if first is not slot:
                 ours.source = f"# Your {slot.name} stands above, with {first.name}."
         return ours
@@ -419,17 +418,16 @@ def parts_of(cell: Cell) -> list[ast.stmt]:
 def added(cell: Cell) -> NotebookNode:
     """A cell of the student's own, to be run where it stands."""
     make = new_code_cell if cell.kind == "code" else new_markdown_cell
-    result = make(cell.text, metadata={"student": "added"})
-    if result.cell_type == "markdown":
-        attach(result, cell.attachments)
-    return result
+    return attach(make(cell.text, metadata={"student": "added"}), cell.attachments)
 
 
-def attach(cell: NotebookNode, pictures: dict) -> None:
-    """Give a cell in Markdown its pictures."""
-    cell.source, pictures = with_pictures(cell.source, pictures)
-    if pictures:
-        cell.attachments = nbformat.from_dict(pictures)
+def attach(cell: NotebookNode, pictures: dict) -> NotebookNode:
+    """The cell; in Markdown it gets its pictures."""
+    if cell.cell_type == "markdown":
+        cell.source, pictures = with_pictures(cell.source, pictures)
+        if pictures:
+            cell.attachments = nbformat.from_dict(pictures)
+    return cell
 
 
 def quoted(cell: Cell) -> NotebookNode:
