@@ -33,7 +33,7 @@ def listen(name, value, low, high, expect=show.expect):
     call = executing.Source.executing(sys._getframe(1))
     band = call.node.args[2:]
     plain = [isinstance(getattr(node, "operand", node), ast.Constant) for node in band]
-    places = [[node.lineno, node.col_offset, node.end_col_offset] for node in band]
+    places = [call.source.asttext().get_text_range(node) for node in band]
     row = [name, *map(float, (value, low, high)), call.source.text]
     with open({path!r}, "a", encoding="utf-8") as file:
         file.write(json.dumps([*row, places if plain == [True, True] else []]) + "\\n")
@@ -52,7 +52,7 @@ class Reading(NamedTuple):
     low: float
     high: float
     cell: str
-    places: list[list[int]]  # line, first and last byte of each of the two numbers
+    places: list[list[int]]  # beginning and end in the cell of each of the two numbers
 
     @property
     def inside(self) -> bool:
@@ -118,11 +118,9 @@ def mend(lesson: Path, left: list[Reading]) -> Iterable[str]:
             yield f"{reading.lesson}: {reading.name}: its band is not written as numbers: by hand"
         for place, value in zip(reading.places, widened(reading), strict=False):
             new[cells[reading.cell.strip()], *place] = value
-    for (number, line, start, end), value in sorted(new.items(), reverse=True):
+    for (number, start, end), value in sorted(new.items(), reverse=True):
         cell = notebook.cells[number]
-        lines = cell.source.encode().splitlines(keepends=True)  # positions count bytes
-        lines[line - 1] = lines[line - 1][:start] + f"{value:g}".encode() + lines[line - 1][end:]
-        cell.source = b"".join(lines).decode()
+        cell.source = f"{cell.source[:start]}{value:g}{cell.source[end:]}"
     write(notebook, lesson)
 
 
