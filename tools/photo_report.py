@@ -34,10 +34,8 @@ def summary(rows: list[dict[str, str]]) -> list[list[str]]:
     runs, key = defaultdict(list), ("protocol", "category", "variant")
     for row in rows:
         runs[tuple(row[name] for name in key)].append(row)
-    columns = [name for name in rows[0] if name not in (*key, "seed")]
-    cells = (
-        [*k, *(_with_spread([r[c] for r in some]) for c in columns)] for k, some in runs.items()
-    )
+    columns = [name for name in rows[0] if name not in KEY]
+    cells = ([*k, *(_with_spread(some, c) for c in columns)] for k, some in runs.items())
     return [[*key, *columns], *cells]
 
 
@@ -115,7 +113,7 @@ def write_report(folder: Path, pictures: dict[str, str]) -> Path:
         f"<p>Mean ± standard deviation over the seeds. “centre” and “best” are the location "
         f"instability of filters that always fire at one place. The pictures show the "
         f"{FILTERS} filters with the highest tracking of each network of seed 0 and their "
-        f"{IMAGES} strongest test images.</p>"
+        f"{IMAGES} strongest test images, a cross at the peak.</p>"
         f"<table><tr>{_cells('th', header)}</tr>{''.join(cells)}</table>{''.join(figures)}",
         encoding="utf-8",
     )
@@ -126,27 +124,17 @@ def write_report(folder: Path, pictures: dict[str, str]) -> Path:
 def picture(title: str, head, features, images: torch.Tensor) -> str:
     """The best filters of a head on their strongest images, as an html image."""
     maps = icnn.predict(head.features, features.floats())
-    size = images.shape[-1]
-    points, scores = photos.to_pixels(maps, size)
+    points, scores = photos.to_pixels(maps, images.shape[-1])
     tracking = icnn.best_part_tracking(points, scores, features.landmarks).tracking
-    best = tracking.nan_to_num(-1).topk(FILTERS).indices
-    figure, axes = plt.subplots(FILTERS, IMAGES, figsize=(2 * IMAGES, 2.2 * FILTERS))
-    for row, which in zip(axes, best.tolist(), strict=True):
-        strongest = scores[:, which].topk(IMAGES).indices
-        for ax, index in zip(row, strongest.tolist(), strict=True):
-            ax.imshow(images[index].permute(1, 2, 0))
-            for colour, width in (("white", 4), (show.COLOURS[5], 2)):
-                place = points[index, which].flip(0)
-                ax.plot(*place, "o", ms=14, mfc="none", mec=colour, mew=width)
-            ax.set_axis_off()
-        row[0].set_title(f"filter {which}: tracking {tracking[which]:.2f}", loc="left")
-    figure.tight_layout()
+    best = tracking.nan_to_num(-1).topk(FILTERS).indices.tolist()
+    titles = [f"filter {which}\ntracking {tracking[which]:.2f}" for which in best]
+    figure = show.gallery(images, points, scores, best, titles, top=IMAGES)
     plt.close(figure)
     return show.tag(figure, title, dpi=80)
 
 
-def _with_spread(cells: list[str]) -> str:
-    values = np.array([float(cell or "nan") for cell in cells])  # an empty cell: not measured
+def _with_spread(rows: list[dict[str, str]], column: str) -> str:
+    values = np.array([float(row[column] or "nan") for row in rows])  # empty: not measured
     spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
     return f"{values.mean():.3f}{spread}"
 
