@@ -51,7 +51,7 @@ def read_arguments() -> argparse.Namespace:
     common.add_argument("--course", type=folder, help="folder of the course; default: grading/")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     steps = parser.add_subparsers(required=True)
-    for step in (release, feedback, grade):
+    for step in (release, feedback, grade):  # the last one has options of its own
         one = steps.add_parser(step.__name__, help=step.__doc__, parents=[common])
         one.set_defaults(step=step)
     add = one.add_argument
