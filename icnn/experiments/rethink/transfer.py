@@ -34,8 +34,8 @@ def ridge(features: Tensor, targets: Tensor, penalty: float) -> Tensor:
 @checked(positive=Array("N"), negative=Array("M"))
 def auroc(positive: Tensor, negative: Tensor) -> float:
     """The probability that a positive (N,) scores higher than a negative (M,); ties count half."""
-    wins = torch.sign(positive[:, None] - negative).double()  # 1, 0 or −1
-    return (0.5 + wins.mean() / 2).item()
+    signs = torch.sign(positive[:, None] - negative).double()
+    return ((signs.sum() + signs.numel()) / 2 / signs.numel()).item()
 
 
 def few_shots(
