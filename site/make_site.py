@@ -76,8 +76,8 @@ def stage(folder: Path) -> None:
     front = (ROOT / "README.md").read_text(encoding="utf-8")
     contents = (HERE / "contents.md").read_text(encoding="utf-8")
     (folder / "index.md").write_text(front + contents, encoding="utf-8")
-    guide = folder / "docs" / "teachers_guide.md"
-    guide.write_text(guide.read_text("utf-8").replace("../README.md", "../index.md"), "utf-8")
+    for page in folder.glob("docs/*.md"):
+        page.write_text(page.read_text("utf-8").replace("../README.md", "../index.md"), "utf-8")
     (folder / "times.md").write_text(times(), encoding="utf-8")
     (folder / "_static").mkdir()
     shutil.copyfile(HERE / "site.css", folder / "_static" / "site.css")

@@ -1,4 +1,4 @@
-"""What README prints runs as it is printed, one piece after the other."""
+"""What README and the page on using the package print runs as it is printed, in this order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from PIL import Image
 import icnn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-README = Path(__file__).resolve().parent.parent.parent / "README.md"
+README, USING = ROOT / "README.md", ROOT / "docs" / "using.md"
 
 
 def test_the_snippets_run_as_printed(tmp_path, monkeypatch) -> None:
@@ -31,11 +30,12 @@ def test_the_snippets_run_as_printed(tmp_path, monkeypatch) -> None:
         lambda *args, **options: torchvision.models.resnet18(weights=None).state_dict(),
     )
     monkeypatch.setitem(icnn.fit.__wrapped__.__kwdefaults__, "epochs", 1)  # and the length
-    snippets = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    text = README.read_text(encoding="utf-8") + USING.read_text(encoding="utf-8")
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(snippets) == 2
     names: dict = {}
     for snippet in snippets:
-        exec(compile(snippet, "README.md", "exec"), names)
+        exec(compile(snippet, "as printed", "exec"), names)
     assert names["loss"].requires_grad and names["loss"].isfinite()
     assert (len(names["train"]), len(names["validation"])) == (3, 1)
     assert names["model"](torch.rand(2, 3, 448, 448)).shape == (2, 2)
@@ -43,12 +43,12 @@ def test_the_snippets_run_as_printed(tmp_path, monkeypatch) -> None:
 
 
 def test_the_steps_on_a_card_are_those_of_the_table() -> None:
-    """Interpretable ÷ plain, as README prints it, started one by one and as CUDA graphs."""
+    """Interpretable ÷ plain, as the page prints it, started one by one and as CUDA graphs."""
     with (ROOT / "benchmarks/results.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["device"] == "cuda"]
     ratio = {r["what"]: float(r["ratio"]) for r in rows if r["contestant"] == "interpretable"}
     names = ("training step", "vgg16, 32", "resnet18, 64", "alexnet, 128", "densenet121, 32")
     names = [name + " images" * ("," in name) for name in names]
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = USING.read_text(encoding="utf-8")
     for title, kind in (("started one by one", ""), ("CUDA graph", ", CUDA graph")):
         assert f"| {title} | " + " | ".join(f"{ratio[n + kind]:.2f}" for n in names) + " |" in text
