@@ -49,13 +49,13 @@ def test_the_tables_have_three_seeds_of_everything() -> None:
         for seed in SEEDS
         for shots in transfer.SHOTS
     )
-    scores = ("max softmax", "energy", "template", "pattern", "arrangement")
+    scores = ("max softmax", "energy", "template", "pattern", "arrangement", "neighbour")
     assert keys("familiarity", "network", "seed", "shift", "score") == sorted(
         (name, seed, shift, score)
         for name in VARIANTS
         for seed in SEEDS
         for shift in familiarity.SHIFTS
-        for score in scores
+        for score in (*scores, "Mahalanobis")
     )
     claims = ("parts, by name", "parts, by place", "Grad-CAM", "integrated gradients", "area")
     tests = [("deletion", f, m) for f in ("empty scene", "blur") for m in faithfulness.ORDERS]
@@ -234,6 +234,16 @@ def test_familiarity_scores() -> None:
     assert (known["energy"] - logits.exp().sum(1).log()).abs().max() <= 1e-4
     assert known["max softmax"].equal(logits.softmax(1).max(1).values)
     assert known["arrangement"].max() <= 0
+    assert (known["neighbour"] - 1).abs().max() <= 1e-9  # each is its own
+    assert (judge.scores(familiarity.unfamiliar("empty"))["neighbour"] < 1).all()
+    features = model.head.layer(icnn.predict(model.maps, train.floats())).mean((2, 3)).double()
+    features = (features - features.mean(0)) / (features.std(0) + 1e-9)
+    means = torch.stack([features[train.labels == k].mean(0) for k in range(5)])
+    off = features - means[train.labels]
+    inverse = (off.T @ off / 499 + 1e-3 * torch.eye(48).double()).inverse()
+    apart = features[:100, None] - means
+    squares = torch.einsum("nkc,cd,nkd->nk", apart, inverse, apart)
+    assert (known["Mahalanobis"] + squares.amin(1).sqrt()).abs().max() <= 1e-6
 
 
 def test_mahalanobis_against_a_direct_computation() -> None:

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import icnn
 from icnn._check_args import checked, one_of
@@ -38,6 +38,11 @@ class Familiarity:
     lose: no unit of T_μ is below T⁻). "pattern": how many filters must change between on and off
     to give a pattern seen in training. "arrangement": how usual the distances are between the peaks
     of the filters that speak loudest for the predicted category (Mahalanobis distance).
+
+    Two that out-of-distribution detection compares with read the features before the classifier:
+    "neighbour", the cosine to the nearest training picture (Sun et al., ICML 2022, with k = 1), and
+    "Mahalanobis", minus the distance to the nearest category's mean, with one covariance for all
+    (Lee et al., NeurIPS 2018).
     """
 
     def __init__(self, model: SmallCNN, train: PartDataset) -> None:
@@ -48,10 +53,20 @@ class Familiarity:
         self.category = icnn.assign_categories(maps, train.labels, len(train.categories))
         self.middle = peaks.median(0).values
         self.patterns = (peaks > self.middle).float()
+        features = self._features(maps)
+        self.neighbours = nn.functional.normalize(features)
+        own = [features[train.labels == k] for k in range(len(train.categories))]
+        self.means = torch.stack([one.mean(0) for one in own])
+        off = (features - self.means[train.labels]) / (spread := features.std(0) + 1e-9)
+        self.whiten = torch.linalg.cholesky(_gaussian(off, 1e-3)[1]) / spread[:, None]
         weight = model.head.classifier.weight.detach() * maps.mean((0, 2, 3))
         self.loudest = weight.topk(min(NEAREST, len(self.scale)), 1).indices  # (K, 8)
         own = ((train.labels == k, filters) for k, filters in enumerate(self.loudest))
         self.shapes = [_gaussian(_distances(points[which][:, filters])) for which, filters in own]
+
+    @torch.no_grad()
+    def _features(self, maps: Tensor) -> Tensor:
+        return self.model.head.layer(maps).mean((2, 3)).double()
 
     @torch.no_grad()
     def scores(self, images: Tensor) -> dict[str, Tensor]:
@@ -60,6 +75,8 @@ class Familiarity:
         logits = head.classifier(head.layer(maps))
         predicted = logits.argmax(1)
         points, peaks = peak_points(self.model, maps)
+        features = self._features(maps)
+        near = nn.functional.normalize(features) @ self.neighbours.T
         cone = part_templates(SIDE, tau=1.0)[:-1].flatten(1) + 1
         margin = ((maps / self.scale[:, None, None]).flatten(2) @ cone.T).amax(2)
         own = (self.category == predicted[:, None]).float()
@@ -75,6 +92,8 @@ class Familiarity:
             "template": (margin * own).sum(1) / own.sum(1).clamp_min(1),
             "pattern": -apart.amin(1),
             "arrangement": arrangement,
+            "neighbour": near.amax(1),
+            "Mahalanobis": -torch.cdist(features @ self.whiten, self.means @ self.whiten).amin(1),
         }
 
 
@@ -84,7 +103,7 @@ def _distances(points: Tensor) -> Tensor:
     return (points[:, pairs[:, 0]] - points[:, pairs[:, 1]]).double().norm(dim=-1)
 
 
-def _gaussian(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and inverse covariance of (N, d), with a little added to the variances."""
-    covariance = torch.cov(values.T) + torch.eye(values.shape[1]).double()
+def _gaussian(values: Tensor, more: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Mean and inverse covariance of (N, d), with a little more in the variances."""
+    covariance = torch.cov(values.T) + more * torch.eye(values.shape[1]).double()
     return values.mean(0), torch.linalg.inv(covariance)
