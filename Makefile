@@ -94,4 +94,4 @@ photos: environment ## run the benchmark on photographs (ARGS="--root FOLDER --b
 
 benchmark: environment ## measure speed and memory, all in one run
 	$(VENV_PYTHON) benchmarks/run.py $(ARGS)
-	$(VENV_PYTHON) benchmarks/plot.py
+	$(VENV_PYTHON) tools/make_pictures.py speed

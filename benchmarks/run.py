@@ -17,8 +17,7 @@ from pathlib import Path
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import torch
-from naive import naive_filter_loss
-from torch import nn
+from torch import Tensor, nn
 
 import icnn
 from icnn.course.zoo.scene import draw
@@ -118,6 +117,18 @@ def layer_contestants(channels: int, images: int, side: int) -> dict[str, Callab
     if channels * images <= 1 << 12:  # beyond, it takes several GB
         contestants["+ naive loss"] = lambda: naive_filter_loss(maps, **options).backward()
     return contestants
+
+
+def naive_filter_loss(x: Tensor, *, sharpness: float, scale: Tensor) -> Tensor:
+    """The loss as the paper's text reads: every template against every map, then autograd."""
+    n = x.shape[-1]
+    templates = icnn.part_templates(n, tau=sharpness, dtype=x.dtype, device=x.device)
+    scaled = (x / scale[:, None, None])[:, :, None]
+    scores = (scaled * templates).sum((-2, -1))  # an (N, C, n² + 1, n, n) tensor on the way
+    log_p = scores - scores.logsumexp(0)
+    prior = icnn.template_prior(n, dtype=x.dtype, device=x.device)
+    log_x = torch.logsumexp(prior.log() + log_p, -1, keepdim=True)
+    return -(prior * log_p.exp() * (log_p - log_x)).sum((0, 2)).mean()
 
 
 def growth():

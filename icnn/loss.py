@@ -275,11 +275,7 @@ def _templates(n: int, beta: float, like: Tensor) -> tuple[LinearMap, LinearMap]
 
 
 def _products_of_halves(forth: Tensor, back: Tensor) -> tuple[LinearMap, LinearMap]:
-    """Float32 sums of bfloat16 products, which are exact.
-
-    The transpose takes float32 numbers that are two of bfloat16 each, in the same place: with their
-    16 bits they are still twice as exact as the gradient that becomes of them.
-    """
+    """Float32 sums of exact bfloat16 products; the transpose takes two such numbers for one."""
 
     def fit(x: Tensor) -> Tensor:
         return torch.bmm(x, forth.expand(len(x), -1, -1), out_dtype=torch.float32)

@@ -21,23 +21,6 @@ SHOWN = """
     data/**/*.md benchmarks/*.csv GLOSSARY.md CHANGELOG.md CONTRIBUTING.md CITATION.cff LICENSE
 """
 FOR_TEACHERS = "concept_test_answers.md"  # students read the site
-TIMES = """# Run times
-
-Measured on shared machines ({machine}): read them as ratios, not as promises. `make lessons` writes
-the seconds that a lesson takes from top to bottom, in one process.
-
-| lesson | seconds |
-|---|--:|
-{lessons}
-
-`make benchmark` writes the others, all contestants of a group in turn: medians. In brackets:
-filters, images, side of the maps.
-
-```{{csv-table}}
-:file: benchmarks/results.csv
-:header-rows: 1
-```
-"""
 
 
 def main() -> None:
@@ -88,7 +71,8 @@ def times() -> str:
     """The page of run times."""
     rows = read_rows(ROOT / "benchmarks" / "lessons.csv")
     lines = [f"| [](notebooks/{row['lesson']}.ipynb) | {row['seconds']} |" for row in rows]
-    return TIMES.format(machine=rows[0]["on"], lessons="\n".join(lines))
+    text = (HERE / "times.md").read_text(encoding="utf-8")
+    return text.format(machine=rows[0]["on"], lessons="\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -44,20 +44,15 @@ SAYS = INSTALL.split("\n")[0]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("home", nargs="?", type=home_of, help="owner/name on GitHub")
+    parser.add_argument("home", nargs="?", help="owner/name on GitHub")
     home = parser.parse_args().home
+    if home and not re.fullmatch(r"[\w.-]+/[\w.-]+", home):
+        parser.error(f"owner/name was expected, not {home!r}")
     for path in FILES:
         notebook = nbformat.read(path, as_version=4)
         add(notebook, path.name, home)
         write(tidied(notebook, path), path)
     print(f"{len(FILES)} lessons have their links")
-
-
-def home_of(text: str) -> str:
-    """owner/name, or an error that says what was meant."""
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
-        raise argparse.ArgumentTypeError(f"owner/name was expected, not {text!r}")
-    return text
 
 
 def add(notebook: NotebookNode, name: str, home: str | None) -> None:

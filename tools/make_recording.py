@@ -6,13 +6,13 @@ one core.
 """
 
 import os
-import platform
 from copy import deepcopy
 
 os.environ.update(OMP_NUM_THREADS="1", GOMP_SPINCOUNT="0")
 
 import numpy as np
 import torch
+from make_tables import note_versions
 
 import icnn
 from icnn._files import write_checksums
@@ -21,20 +21,6 @@ from icnn.measure import PartTracking
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # ranks of the recorded filters, by tracking at the end
 RANKS = (0, 20, 40, 60, 80, 99)  # of the recorded pictures, by the filter's peak at the end
-README = """# A recording of a training
-
-`{name}`: what five filters of the lessons' network answer to six test pictures, before training
-and after each of its {epochs} epochs, for {variants}, made by
-`make recording` (Python {python}, torch {torch}). The networks have the
-recipe of `checkpoints/` and its seed 0, but the interpretable one is not the shipped one to the
-last digit; `icnn.explore.recording.Recording` says what each array is.
-
-The five filters, numbers {filters}, are the best, the one at a quarter, the middle one,
-the one at three quarters and the worst by part tracking in the interpretable network after its last
-epoch. The same five are shown in all networks, which start from the same weights. The six pictures
-of a filter are spread over the 100 on which it fires most after the last epoch. Tracking and
-accuracy are measured on the validation pictures. Maps are kept as whole numbers from 0 to 255.
-"""
 
 
 def train(variant: str) -> tuple[list[icnn.network.SmallCNN], list[float]]:
@@ -89,15 +75,7 @@ def main() -> None:
         filters=np.array(filters, dtype=np.int16),
         pictures=pictures.astype(np.int16),
     )
-    readme = README.format(
-        name=NAME,
-        epochs=maps.shape[1] - 1,
-        variants=f"{', '.join(VARIANTS[:-1])} and {VARIANTS[-1]}",
-        filters=", ".join(map(str, filters)),
-        python=platform.python_version(),
-        torch=torch.__version__.split("+")[0],
-    )
-    (FOLDER / "README.md").write_text(readme)
+    note_versions(FOLDER / "README.md")
     write_checksums(FOLDER)
 
 

@@ -102,11 +102,11 @@ def test_the_lock_satisfies_what_the_project_asks_for() -> None:
         assert requirement.specifier.contains(LOCK[canonicalize_name(requirement.name)])
 
 
-def test_the_readme_names_the_pinned_torch() -> None:
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_the_page_on_installing_names_the_pinned_torch() -> None:
+    text = " ".join((ROOT / "docs" / "installing.md").read_text(encoding="utf-8").split())
     torch, torchvision = LOCK["torch"], LOCK["torchvision"]
-    assert f"`torch=={torch}` and `torchvision=={torchvision}`" in readme
-    assert f", torch {torch} and torchvision {torchvision} on Linux." in readme
+    assert f"`torch=={torch}` and `torchvision=={torchvision}`" in text
+    assert f", torch {torch} and torchvision {torchvision} on Linux." in text
 
 
 def test_the_installed_versions_are_the_pinned_ones() -> None:

@@ -84,16 +84,10 @@ def draw(split: str, index: int):
 
 
 def draw_scene(rng: np.random.Generator, category: str | None, *, scrambled: bool = False):
-    """One picture of a creature; of the background alone where `category` is None.
+    """A creature of a category, scrambled if each part has a place of its own, or None at all.
 
-    Args:
-        rng: draws everything that varies.
-        category: one of `icnn.data.shipped.CATEGORIES`, or None.
-        scrambled: whether each part is moved to a place of its own.
-
-    Returns:
-        image (3, SIDE, SIDE) uint8 without noise, part_ids (SIDE, SIDE) uint8, and landmarks
-        (7, 2) float32, (row, col) in pixels, NaN for parts that it does not have.
+    Returns image (3, SIDE, SIDE) uint8, part_ids (SIDE, SIDE) uint8, and landmarks (7, 2) float32,
+    (row, col) in pixels, NaN for parts that it does not have.
     """
     canvas, palette = Canvas(), _palette(rng)
     _background(canvas, rng, palette)
