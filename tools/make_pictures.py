@@ -8,6 +8,7 @@ from lessons import ROOT
 
 import icnn
 from icnn.course import show, tables
+from icnn.experiments import photos
 from icnn.experiments.table import read_rows
 
 ROWS, COLUMNS = 3, 5
@@ -15,7 +16,6 @@ ADDED = ("+ mask", "+ mask + loss", "+ naive loss")
 DRAWN = ("plain", "mask only", "interpretable")
 SHOT = ("plain", "mask only", "loss only", "interpretable")
 COLOURS = dict(zip((*DRAWN, "", "loss only"), show.COLOURS, strict=False))
-SIX = ("frog", "lizard", "sheep", "fox", "squirrel", "swine")
 
 
 def main(*names: str) -> None:
@@ -83,7 +83,7 @@ def on_photographs(variant: str) -> np.ndarray:
     """Part tracking of five splits, the mean of six animals against other photographs."""
     table = tables.read("photos", "results.csv")
     where = {"protocol": "single", "variant": variant}
-    return np.mean([tables.values(table, "tracking", category=a, **where) for a in SIX], 0)
+    return np.mean([tables.values(table, "tracking", category=a, **where) for a in photos.FIRST], 0)
 
 
 def speed() -> plt.Figure:

@@ -1,4 +1,4 @@
-"""The numbers that the README publishes are those of the shipped networks."""
+"""The numbers that the page of results publishes are those of the shipped networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import icnn
 from icnn.course import tables
 from icnn.experiments import photos
 
-README = Path(__file__).resolve().parent.parent.parent / "README.md"
+RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results.md"
 ROWS = {
     "plain": "plain",
     "mask only": "mask only",
@@ -49,9 +49,9 @@ def measures(variant: str, seed: int, data: icnn.data.PartDataset) -> list[float
 
 
 @pytest.mark.parametrize("variant", ROWS)
-def test_the_readme_s_table(variant) -> None:
+def test_the_table_of_drawn_animals(variant) -> None:
     data = icnn.data.creatures("test")
-    line = re.search(rf"^\| {ROWS[variant]} \|(.+)$", README.read_text(encoding="utf-8"), re.M)
+    line = re.search(rf"^\| {ROWS[variant]} \|(.+)$", RESULTS.read_text(encoding="utf-8"), re.M)
     cells = re.findall(r"\|\s*(-?\.\d+) ±", "|" + line[1].replace("−", "-"))
     published = [float(number) for number in cells]
     runs = torch.tensor([measures(variant, seed, data) for seed in (0, 1, 2)])
@@ -73,7 +73,7 @@ def test_the_table_of_photographs_is_that_of_the_shipped_runs(variant: str) -> N
     wanted = {"protocol": "single", "variant": variant}
     runs = tables.read("photos", "results.csv")
     sure = tables.read("photos", "intervals.csv")
-    text = README.read_text(encoding="utf-8").split("| photographs |")[1].replace("−", "-")
+    text = RESULTS.read_text(encoding="utf-8").split("| photographs |")[1].replace("−", "-")
     (line,) = re.findall(rf"^\| {re.escape(PHOTOGRAPHS[variant])} \|(.*)\|$", text, re.MULTILINE)
     *published, more = line.split("|")
     for measure, cell in zip(("accuracy", "tracking", "instability"), published, strict=True):
