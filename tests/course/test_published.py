@@ -93,3 +93,32 @@ def test_the_table_of_photographs_is_that_of_the_shipped_runs(variant: str) -> N
         ]
         printed = [float(number) for number in re.findall(r"-?\.\d+", more)]
         assert printed == pytest.approx([float(c[0]) for c in columns], abs=0.006)
+
+
+def test_the_readme_s_sentence_is_that_of_the_page() -> None:
+    """What the loss adds on drawn animals, over all pictures, and what both add on photographs."""
+    readme = " ".join((RESULTS.parent.parent / "README.md").read_text(encoding="utf-8").split())
+    page = RESULTS.read_text(encoding="utf-8")
+    (drawn,) = re.findall(r"Over all pictures it adds (\.\d+)", page)
+    (photographs,) = re.findall(r"interpretable: mask and loss \|.*\| (\.\d+) \[", page)
+    assert f"and {drawn} over all pictures" in readme
+    assert f"mask and loss add {photographs} to an ordinary network" in readme
+
+
+def test_lesson_10_s_verdict_on_strange_pictures() -> None:
+    """The nearest training picture is the best score, and no better with a mask than without."""
+    table = tables.read("rethink", "familiarity.csv")
+    text = (RESULTS.parent.parent / "notebooks" / "10_rethink.ipynb").read_text(encoding="utf-8")
+    text = text.replace('\\n",\n    "', " ")
+
+    def mean(network: str, score: str, column: str = "auroc") -> float:
+        return tables.values(table, column, network=network, score=score).mean()
+
+    scores = {row["score"] for row in table}
+    for network in icnn.network.VARIANTS:
+        chosen = {mean(network, score, "auroc to choose"): score for score in scores}
+        assert chosen[max(chosen)] == "neighbour"
+    best = {network: f"{mean(network, 'neighbour'):.2f}"[1:] for network in icnn.network.VARIANTS}
+    assert f"has {best['plain']} for the plain network" in text
+    assert f"and {best['interpretable']} with mask and loss" in text
+    assert mean("interpretable", "neighbour") <= mean("plain", "neighbour")
