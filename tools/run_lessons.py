@@ -25,6 +25,7 @@ OFFLINE = ROOT / "tools" / "offline"
 TIMES = ROOT / "benchmarks" / "lessons.csv"
 SECONDS_PER_CELL = 600  # lesson 5 trains for 80 s on a core that does nothing else
 WIDGET = "application/vnd.jupyter.widget-view+json"
+FOLDS = {"hide-input": "source_hidden", "hide-output": "outputs_hidden"}  # site → JupyterLab
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -71,8 +72,10 @@ def tidied(notebook: NotebookNode, lesson: Path) -> NotebookNode:
     """Keep what a reader sees; replace what changes from run to run or machine to machine."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"lesson-{lesson.stem.split('_')[0]}-{number:03}"
-        tags = cell.metadata.get("tags")
-        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        tags = cell.metadata.get("tags", [])
+        folds = {hidden: True for tag, hidden in FOLDS.items() if tag in tags}
+        kept = {"tags": tags, "jupyter": folds}
+        cell.metadata = nbformat.from_dict({key: value for key, value in kept.items() if value})
         for output in cell.get("outputs", []):  # a saved widget is dead; its picture stays
             output.get("data", {}).pop(WIDGET, None)
     return notebook

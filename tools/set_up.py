@@ -103,6 +103,7 @@ def uv_installs(everything: Path, uv_alone: Path) -> bool:
         subprocess.run(command, cwd=ROOT, stderr=subprocess.DEVNULL)
         uv = SCRIPTS / ("uv.exe" if sys.platform == "win32" else "uv")
     command = [uv, "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes"]
+    command += ["--compile-bytecode"]  # as pip does: else every kernel does, where none is kept
     try:
         return subprocess.run([*command, "--requirement", everything], cwd=ROOT).returncode == 0
     except OSError:

@@ -7,6 +7,7 @@ import base64
 import html
 import io
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -86,12 +87,30 @@ def table(
 
 
 def expect(name: str, value: float, low: float, high: float) -> None:
-    """Say whether a number lies in the band where it should be on every machine.
+    """Print a number, and whether it lies in the band where it should be on every machine.
 
-    Prints the number itself only when it does not.
+    The notebook tests compare the name, the band and the mark, not the number.
     """
-    inside = low <= float(value) <= high
-    print(f"{name} in [{low:g}, {high:g}]: " + ("yes" if inside else f"NO, it is {value:.4g}"))
+    mark = "✓" if low <= float(value) <= high else "✗"
+    print(f"{name}: {value:.4g} {mark} expected {low:g} to {high:g}")
+
+
+def network(*pieces: str) -> None:
+    """Show the network of the lessons with its shapes, and these pieces of it lit.
+
+    They are called image, backbone, maps, loss, mask, mean and classifier.
+    """
+    drawing = Path(__file__).with_name("network.svg").read_text(encoding="utf-8")
+    for piece in pieces:
+        drawing = drawing.replace(f'class="piece" id="{piece}"', f'class="piece lit" id="{piece}"')
+    alt = (
+        "The network: an image of 3 × 64 × 64, a backbone of five conv layers, 48 maps of 16 × 16, "
+        "the mask, the mean of each map, a linear layer with 5 scores. From the maps, before the "
+        f"mask, the filter loss branches off, in training only. Lit: {', '.join(pieces)}"
+    )
+    picture = base64.b64encode(drawing.encode()).decode()
+    shown = f'<img alt="{alt}" width="840" style="max-width:100%" src="data:image/svg+xml;base64,'
+    display({"text/html": f'{shown}{picture}">', "text/plain": alt}, raw=True)
 
 
 def maps(

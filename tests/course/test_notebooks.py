@@ -105,6 +105,20 @@ def test_code_leaves_nothing_that_the_tests_could_not_compare(lesson) -> None:
         assert not any("nbval" in tag for tag in cell.metadata.get("tags", [])), cell.source
 
 
+def test_what_is_folded_on_the_site_is_folded_in_jupyterlab(lesson) -> None:
+    for cell in code_cells(lesson):
+        tags, folded = cell.metadata.get("tags", []), cell.metadata.get("jupyter", {})
+        assert ("hide-input" in tags) == folded.get("source_hidden", False), cell.source
+        assert ("hide-output" in tags) == folded.get("outputs_hidden", False), cell.source
+
+
+def test_every_number_lies_in_its_band(lesson) -> None:
+    printed = "".join(output.get("text", "") for output in outputs(lesson))
+    assert "✗ expected" not in printed
+    kept = [line for line in printed.splitlines() if "✓ expected" in line]
+    assert all(re.fullmatch(r".+: \S+ ✓ expected \S+ to \S+", line) for line in kept), kept
+
+
 def test_every_picture_has_an_alt_text(lesson) -> None:
     for output in outputs(lesson):
         data = output.get("data", {})
@@ -127,7 +141,7 @@ def test_nothing_belongs_to_one_machine(lesson) -> None:
     assert not MACHINE_PATH.findall(text)
     assert lesson.metadata.kernelspec.name == "python3"
     assert set(lesson.metadata) == {"kernelspec", "language_info"}
-    assert all(set(cell.metadata) <= {"tags"} for cell in lesson.cells)
+    assert all(set(cell.metadata) <= {"tags", "jupyter"} for cell in lesson.cells)
 
 
 def test_cells_have_stable_names(lesson, request) -> None:
