@@ -1,13 +1,14 @@
 """Run the lessons, show which expected numbers moved, and mend the bands they left: `make bands`.
 
 For after an upgrade of torch. Where a number depends on training or on the machine, a lesson prints
-whether it lies in its band (`icnn.show.expect`); tests/bands.csv remembers the numbers. A band that
-a number has left is widened in the lesson, just enough: read each before you believe it, for the
-text around it makes a claim. Then `make lessons` saves the new outputs.
+it with its band (`icnn.show.expect`), and its saved output has what it was. A band that a number
+has left is widened in the lesson, just enough: read each before you believe it, for the text around
+it makes a claim. Then `make lessons` saves the new outputs.
 """
 
 import argparse
 import json
+import re
 import tempfile
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context
@@ -15,12 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from lessons import FILES, ROOT
+from lessons import FILES
 from run_lessons import execute, write
 
-from icnn.experiments.table import read_rows, write_rows
-
-TABLE = ROOT / "tests" / "bands.csv"
+PRINTED = re.compile(r"^(.+): (\S+) [✓✗] expected ", re.MULTILINE)
 MOVED = 0.05  # of the band's width: less than that is not shown
 MARGIN = 0.1  # of the band's width, beyond a number that left it
 
@@ -69,7 +68,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="only show; change no file")
     arguments = parser.parse_args()
     lessons = arguments.lesson or FILES
-    before = remembered(TABLE)
+    before = {key: value for lesson in lessons for key, value in saved(lesson).items()}
     readings = [reading for lesson in lessons for reading in listen(lesson)]
     print(*report(readings, before), sep="\n")
     if arguments.show:
@@ -78,7 +77,6 @@ def main() -> None:
         left = [r for r in readings if r.lesson == lesson.stem and not r.inside]
         for problem in mend(lesson, left):
             print(problem)
-    remember(TABLE, readings, before)
     if any(not reading.inside for reading in readings):
         print("Bands were widened. Read the text around them, then: make lessons")
 
@@ -135,19 +133,13 @@ def widened(reading: Reading) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def remembered(table: Path) -> dict[tuple[str, str], float]:
-    """(lesson, name) → the number at the last refresh."""
-    rows = read_rows(table) if table.exists() else []
-    return {(row["lesson"], row["name"]): float(row["value"]) for row in rows}
-
-
-def remember(table: Path, readings: list[Reading], before: dict[tuple[str, str], float]) -> None:
-    """Write the numbers down; those of lessons that were not run stay."""
-    run = {reading.lesson for reading in readings}
-    values = {key: value for key, value in before.items() if key[0] not in run}
-    values |= {reading.key: reading.value for reading in readings}
-    rows = [(*key, f"{value:.4g}") for key, value in sorted(values.items())]
-    write_rows(table, [("lesson", "name", "value"), *rows])
+def saved(lesson: Path) -> dict[tuple[str, str], float]:
+    """(lesson, name) → the number that stands in the lesson's saved outputs."""
+    outputs = [
+        o for cell in nbformat.read(lesson, as_version=4).cells for o in cell.get("outputs", [])
+    ]
+    text = "\n".join(output.get("text", "") for output in outputs)
+    return {(lesson.stem, name): float(value) for name, value in PRINTED.findall(text)}
 
 
 if __name__ == "__main__":
