@@ -1,6 +1,7 @@
 """Run an answer on a task's cases, compare, and say in words what is wrong.
 
-A task is data: cases, a reference, the typical mistakes as changes of a right answer, three hints.
+A task is data: cases, a reference, the typical mistakes as changes of a right answer, and three
+hints, which stand in hints.toml.
 A wrong answer is explained by the first mistake that gives the same results on every case so far;
 if none does, by the first difference.
 """
@@ -12,6 +13,7 @@ import linecache
 import operator
 import re
 import sys
+import tomllib
 import traceback
 import warnings
 from collections import Counter
@@ -19,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
@@ -37,6 +40,7 @@ IN_PLACE = (
     "Whoever called it still needs the old values: make a new tensor (avoid +=, *=, x[...] = … and "
     "names that end in _)"
 )
+HINTS = tomllib.loads(Path(__file__).with_name("hints.toml").read_text("utf-8"))
 _failures: Counter[str] = Counter()  # how often each task has failed in a row
 
 
@@ -83,7 +87,6 @@ class Task:
     cases: dict[Given, str]  # as given → in words; together they must tell all mistakes apart
     edges: dict[Given, str]  # special cases, tried one by one after the ordinary ones
     slips: dict[tuple[str, str], str]  # (a piece, what one may write for it) → what to tell them
-    hints: tuple[str, str, str]  # a nudge, the idea, almost the code
     own: tuple[str, ...] = ()  # icnn's functions that would be the answer, beside the same name
     others: dict[Callable, str] = field(default_factory=dict)  # wrong in another way → what to tell
     by_hand: bool = False  # whether the task is to derive what autograd would give
@@ -97,6 +100,7 @@ class Task:
         self.name = self.plain.__name__.removeprefix("_")
         self.signature = f"{self.name}{inspect.signature(self.plain)}"
         self.own = (self.name, *self.own)
+        self.hints = tuple(HINTS[self.name].values())
         # What an answer is compared with is icnn's own function, where there is one.
         self.reference = getattr(icnn, self.name, self.plain)
 

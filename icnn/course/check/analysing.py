@@ -62,11 +62,6 @@ dead_filters = Task(
         ("(maps <= 0).all((0, 2, 3))", "maps.amax((0, 2, 3)) < 1e-3"): "any value above 0 counts, "
         "however small; yours has a threshold",
     },
-    hints=(
-        "Say it as “no unit of no image is above 0”. Which axes does that sum up?",
-        "maps > 0 is a table of true and false; any and all take several axes at once.",
-        "return ~(maps > 0).any(...), or amax(...) <= 0, over all axes but that of the filters.",
-    ),
     own=("live_filters",),
 )
 
@@ -137,13 +132,6 @@ category_selectivity = Task(
         (".mean((2, 3))", ".amax((2, 3))"): "activation is the mean over all units; yours takes "
         "the peak of each map",
     },
-    hints=(
-        "You have written such a table, categories against filters, in exercises 4.",
-        "Means over units first, then one mean for each label in labels.unique(), stacked. Then a "
-        "maximum and a sum along the categories.",
-        "table = torch.stack([level[labels == k].mean(...) for k in labels.unique()]); "
-        "table.amax(...) / ...",
-    ),
     same_dtype=True,
     law=_law_of_selectivity,
 )
@@ -201,11 +189,5 @@ peak_spread = Task(
         ("torch.stack(spreads)", "torch.stack(spreads).mean()"): "each filter should get its own "
         "number, (C,); yours is the mean over the filters",
     },
-    hints=(
-        "Each filter has top images of its own.",
-        "argsort along the images gives, for each filter, an order; gather or a loop over the "
-        "filters picks the points. Variances may be added, standard deviations not.",
-        "best = scores[:, c].argsort(descending=True)[...]; points[best, c].var(...).sum() ** ...",
-    ),
     own=("_on_top_images",),
 )

@@ -91,12 +91,6 @@ filter_loss = Task(
         ("icnn.mutual_information(", "_frozen("): "the value is right, but not its gradient: in "
         "yours Z_T is a constant, as in the paper's equation 4",
     },
-    hints=(
-        "The fitnesses with the paper's τ are there already, and a fitness is linear in x and T.",
-        "Dividing x by the scale and T by τ is dividing the fitness by both. The fitness has the "
-        "axes (N, C, T), and the scale has only C.",
-        "scores = sharpness * scores / (scale[..., None] * tau), with tau from the side of a map.",
-    ),
     own=("_information",),
 )
 
@@ -145,13 +139,6 @@ score_gradient = Task(
         ("ln_p_x(log_p, prior)", "0"): "ℓ should be ln p(x|T)/p(x); in yours p(x) is missing",
         **WRONG_P_X,
     },
-    hints=(
-        "Write down ℓ first; you have computed both of its halves in exercises 2.",
-        "The mean that is taken off is one number for each template and filter: a sum over the "
-        "images of p(x|T)·ℓ, with keepdim=True.",
-        "p = fitness.softmax(...); ell = p.log() - (prior * p).sum(..., keepdim=True).log(); "
-        "return prior * p * (ell - (...).sum(0, keepdim=True)).",
-    ),
     own=("filter_loss", "_information"),
     by_hand=True,
     law=_law_of_slope,
@@ -235,12 +222,5 @@ paper_gradient = Task(
         _all_frozen: "equation 4 keeps one template for each map; yours freezes Z_T as well, but "
         "adds up all templates",
     },
-    hints=(
-        "For every map you need the index of one template; n·n is the last one, T⁻.",
-        "torch.where(is_target, peak, n·n) chooses. Then gather picks ln p(x|T) of that template, "
-        "and templates[chosen] gives its shape for every map.",
-        "w = prior[chosen] * log_own.exp() * (log_own - log_x), and the result is "
-        "-w[..., None, None] * templates[...] / C.",
-    ),
     same_dtype=True,
 )

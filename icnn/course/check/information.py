@@ -78,12 +78,6 @@ fitness = Task(
         ("->bct", "->bcti"): "the sum should go over rows and columns; yours adds up the columns "
         "only",
     },
-    hints=(
-        "Multiply unit by unit, then add up over both axes of units. Nothing else is summed.",
-        "Either broadcast, with an axis of length 1 for the templates, or make rows of both: a map "
-        "is then a row of n² numbers, and all fitnesses are one matrix product.",
-        "x.flatten(...) @ templates.flatten(...).T, or torch.einsum('ncij,tij->...', …).",
-    ),
     same_dtype=True,
 )
 
@@ -180,13 +174,6 @@ mutual_information = Task(
         ("(prior * p * ratio).sum((0, 2))", "(p * ratio).sum(0).mean(-1)"): "the outer sum should "
         "be weighted by the given p(T); yours is a plain mean over the templates",
     },
-    hints=(
-        "Which axis are the images, which the templates? Z_T sums over one, p(x) over the other.",
-        "Stay with logarithms: ln p(x|T) is log_softmax over the images, ln p(x) is logsumexp over "
-        "the templates of ln p(T) + ln p(x|T), with keepdim=True.",
-        "log_p = fitness.log_softmax(...); log_x = (prior.log() + log_p).logsumexp(..., "
-        "keepdim=True); then prior * log_p.exp() * (log_p - log_x), summed over axes 0 and 2.",
-    ),
     own=("entropy_terms",),
     law=_law_of_information,
 )
@@ -279,12 +266,4 @@ entropy_terms = Task(
         (".expand(fitness.shape[1])", ""): "H(T) should be given for every filter, (C,), although "
         "it is the same; yours is one number",
     },
-    hints=(
-        "Begin with the table p(T, x) = p(T)·p(x|T). Each term is a sum over this table.",
-        "p(T⁺, x) is the sum of all columns but the last, p(x) of all. Both terms have the form "
-        "−Σ joint · ln(joint / what is given).",
-        "spots, none = table[..., :-1], table[..., -1]; some = spots.sum(-1); x = table.sum(-1); "
-        "whether = -(some * (some / x).log() + none * (...).log()).sum(0); where likewise, with "
-        "spots / some[..., None], over axes 0 and 2.",
-    ),
 )

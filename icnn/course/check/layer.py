@@ -66,12 +66,6 @@ masked_maps = Task(
         ("icnn.part", "1 - icnn.part"): "the neighbourhood of the peak should pass; yours removes "
         "it and keeps the rest",
     },
-    hints=(
-        "icnn.part_mask does the greater part of it. What does it return: a map, or a shape?",
-        "Multiply unit by unit, then cut off below 0. Operators that end in _, and *=, change "
-        "their input.",
-        "return torch.relu(... * icnn.part_mask(..., beta=...))",
-    ),
     own=("InterpretableLayer.forward",),
     same_dtype=True,
 )
@@ -143,14 +137,6 @@ running_peak = Task(
         (".detach()", ""): "the values are right, but they carry a gradient, so the network could "
         "lower them to please the loss: detach",
     },
-    hints=(
-        "Two reductions, one after the other, over different axes: the largest over the units, the "
-        "mean over the images.",
-        "amax takes several axes at once; detach cuts the graph; and ask `old is None`, because a "
-        "tensor may also be 0.",
-        "new = x.detach().amax(...).mean(...), then new if ... else old + momentum * (...), a new "
-        "tensor.",
-    ),
     own=("InterpretableLayer._update_peak",),
 )
 
@@ -228,12 +214,5 @@ assign_categories = Task(
         _most_wins: "each filter is asked for its own favourite category; yours counts on which "
         "images it is the strongest of all filters",
     },
-    hints=(
-        "First shrink each map to one number. There remains a table (N, C) whose rows have labels.",
-        "For each category take the mean over the rows with this label, and stack. The mean of no "
-        "rows is NaN, which argmax would choose: put −∞ there.",
-        "table = torch.full((n_categories, C), -torch.inf); for k in labels.unique(): table[k] = "
-        "level[...].mean(...); return table.argmax(...)",
-    ),
     own=("_category_sums",),
 )

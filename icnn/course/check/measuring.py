@@ -60,12 +60,6 @@ peaks = Task(
         ("places, scores", "places.movedim(-1, 0), scores"): "row and column should be the last "
         "axis, (N, C, 2); in yours they are the first",
     },
-    hints=(
-        "max over one axis returns two things. You have two axes of units: make one of them.",
-        "A flat index is row times n plus column, so a division with remainder gives both back.",
-        "scores, flat = maps.flatten(...).max(...); torch.stack([flat // ..., flat % ...], ...), "
-        "then the dtype of maps.",
-    ),
     same_dtype=True,
 )
 
@@ -201,14 +195,6 @@ location_instability = Task(
         _pooled: "the standard deviation should be taken for each landmark, then the mean; yours "
         "is one over all landmarks together",
     },
-    hints=(
-        "Solve it for one filter and one landmark first, in a small function of its own. Two loops "
-        "around it are no shame.",
-        "For each pair: throw away the images where the landmark is NaN, then sort by score and "
-        "keep the first `top`. std of torch divides by N − 1; nanmean leaves NaN out.",
-        "has = ~landmarks[:, k, 0].isnan(); best = scores[has, c].argsort(descending=True)[...]; "
-        "gap = landmarks[has, k][best] - points[has, c][...]; (gap.norm(dim=...) / diagonal).std()",
-    ),
     own=("_on_top_images",),
 )
 
@@ -318,12 +304,5 @@ part_tracking = Task(
         ("return table", "return table.amax(1)"): "each landmark should get its own number, (C, "
         "K); yours keeps the best one only",
     },
-    hints=(
-        "The choice of images is that of location instability. Can you reuse it?",
-        "x.var(0).sum() of points (m, 2) is the variance that is meant. A number divided by 0 is "
-        "an infinity, not NaN: a landmark that never moves needs a look of its own.",
-        "p, l = points[...][best], landmarks[...][best]; moves = l.var(...).sum(); "
-        "1 - (p - l).var(...).sum() / moves, or NaN if l never moves.",
-    ),
     own=("_on_top_images",),
 )

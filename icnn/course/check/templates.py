@@ -93,13 +93,6 @@ part_templates = Task(
         lambda n, **options: _part_templates(3, **options): "there should be n²+1 templates of "
         "n×n units; yours are those of n = 3 for every n",
     },
-    hints=(
-        "Begin with the distances |i − r| + |j − c| on an n×n map, for one place (r, c).",
-        "gap[r, i] = |r − i| is an n×n table that serves rows and columns alike. With axes of "
-        "length 1, the sum of two such tables gets the axes (r, c, i, j).",
-        "gap[:, None, :, None] + gap[None, :, None, :], then τ·(1 − β·…/n) with a clamp inside, a "
-        "reshape to (n·n, n, n), and torch.cat with one more template of −τ.",
-    ),
     same_dtype=True,
     law=_law_of_templates,
 )
@@ -154,13 +147,6 @@ template_prior = Task(
         ("return prior", "return prior.log()"): "the entries should be probabilities; yours are "
         "their logarithms",
     },
-    hints=(
-        "How many places are there, and what is left for “nowhere”?",
-        "Put 1 − α everywhere, then overwrite all entries but the last one; a slice of a tensor "
-        "can be set to one number.",
-        "prior[...] = alpha / ..., with a slice that leaves out the last entry, and the number of "
-        "places below the line.",
-    ),
     same_dtype=True,
     law=_law_of_prior,
 )
@@ -244,13 +230,6 @@ part_mask = Task(
         ("at_largest(x)", "at_largest(-x)"): "the mask should be around the largest value; yours "
         "is around the smallest",
     },
-    hints=(
-        "The mask is a positive template with τ = 1 whose negative part is cut off.",
-        "Flatten the last two axes: the argmax of each map is the index of the right template, "
-        "because templates come row by row as well.",
-        "all_masks = part_templates(n, beta=..., tau=1.0).clamp(...), then index it with "
-        "x.flatten(...).argmax(...), and mind the dtype of x.",
-    ),
     own=("mask_at",),
     same_dtype=True,
     law=_law_of_mask,
