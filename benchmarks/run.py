@@ -125,10 +125,8 @@ def naive_filter_loss(x: Tensor, *, sharpness: float, scale: Tensor) -> Tensor:
     templates = icnn.part_templates(n, tau=sharpness, dtype=x.dtype, device=x.device)
     scaled = (x / scale[:, None, None])[:, :, None]
     scores = (scaled * templates).sum((-2, -1))  # an (N, C, n² + 1, n, n) tensor on the way
-    log_p = scores - scores.logsumexp(0)
     prior = icnn.template_prior(n, dtype=x.dtype, device=x.device)
-    log_x = torch.logsumexp(prior.log() + log_p, -1, keepdim=True)
-    return -(prior * log_p.exp() * (log_p - log_x)).sum((0, 2)).mean()
+    return -icnn.mutual_information(scores, prior).mean()
 
 
 def growth():

@@ -20,18 +20,6 @@ PAGE = """# `{name}`
 .. automodule:: {name}
 ```
 """
-INDEX = """# Reference
-
-Every public name, with shapes, units and errors, the formula where there is one, and the lesson
-that teaches it. These can be written as `icnn.NAME`:
-
-{names}
-
-```{{toctree}}
-:caption: Modules
-{pages}
-```
-"""
 
 
 def modules() -> list[str]:
@@ -49,7 +37,8 @@ def write_pages(folder: Path) -> None:
     names = ", ".join(
         f"{{py:obj}}`{name} <icnn.{module}.{name}>`" for name, module in icnn._MODULE_OF.items()
     )
-    index = INDEX.format(names=names, pages="\n".join(modules()))
+    index = (HERE / "reference.md").read_text(encoding="utf-8")
+    index = index.format(names=names, pages="\n".join(modules()))
     (folder / "index.md").write_text(index, encoding="utf-8")
 
 

@@ -3,7 +3,6 @@
 It shows photographs of the data set, so it stays with whoever has them.
 """
 
-import html
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from jinja2 import Environment, FileSystemLoader
 
 import icnn
 from icnn.course import show
@@ -24,9 +24,6 @@ from icnn.experiments.table import read_rows, write_rows
 FILTERS, IMAGES = 3, 6
 KEY = ("protocol", "category", "variant", "seed")
 MEASURES = ("accuracy", "tracking", "instability")
-STYLE = """body { max-width: 60em; margin: 2em auto; padding: 0 1em; font: 16px/1.5 sans-serif }
-table { border-collapse: collapse } th, td { padding: .2em .6em; text-align: right }
-th { border-bottom: 1px solid } td:nth-child(-n+3) { text-align: left } img { max-width: 100% }"""
 
 
 def summary(rows: list[dict[str, str]]) -> list[list[str]]:
@@ -104,19 +101,12 @@ def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Ite
 def write_report(folder: Path, pictures: dict[str, str]) -> Path:
     """Write `report.html` beside the table: the summary, then a picture under each title."""
     header, *rows = summary(read_rows(folder / "results.csv"))
-    cells = [f"<tr>{_cells('td', row)}</tr>" for row in rows]
-    figures = [f"<h2>{html.escape(title)}</h2>{image}" for title, image in pictures.items()]
-    path = folder / "report.html"
-    path.write_text(
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Photographs</title>'
-        f"<style>{STYLE}</style><h1>Photographs, plain and interpretable</h1>"
-        f"<p>Mean ± standard deviation over the seeds. “centre” and “best” are the location "
-        f"instability of filters that always fire at one place. The pictures show the "
-        f"{FILTERS} filters with the highest tracking of each network of seed 0 and their "
-        f"{IMAGES} strongest test images, a cross at the peak.</p>"
-        f"<table><tr>{_cells('th', header)}</tr>{''.join(cells)}</table>{''.join(figures)}",
-        encoding="utf-8",
+    frames = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    page = frames.get_template("photo_report.html.j2").render(
+        header=header, rows=rows, pictures=pictures, filters=FILTERS, images=IMAGES
     )
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -137,7 +127,3 @@ def _with_spread(rows: list[dict[str, str]], column: str) -> str:
     values = np.array([float(row[column] or "nan") for row in rows])  # empty: not measured
     spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
     return f"{values.mean():.3f}{spread}"
-
-
-def _cells(tag: str, values: list[str]) -> str:
-    return "".join(f"<{tag}>{html.escape(value)}</{tag}>" for value in values)
