@@ -89,14 +89,21 @@ def category_loss(
         is_target: (N, C) bool, whether image n belongs to the category of filter c.
         sharpness, scale, beta: as in `filter_loss`.
     """
+    belongs = is_target.to(_flat(x).dtype)
+    return soft_category_loss(x, belongs, sharpness=sharpness, scale=scale, beta=beta)
+
+
+def soft_category_loss(
+    x: Tensor, belongs: Tensor, *, sharpness: float, scale: Tensor, beta: float = 4.0
+) -> Tensor:
+    """`category_loss` with a probability (N, C) in place of "is of the filter's category"."""
     flat = _flat(x) * _gain(x, sharpness, scale)[:, None]
     scores = _Linear.apply(flat, *_templates(x.shape[-1], beta, flat))
     log_posterior = scores.log_softmax(-1)  # all templates are equally likely beforehand
     peak = x.detach().flatten(-2).argmax(-1)
-    wanted = torch.where(is_target, peak, x.shape[-1] ** 2)
-    surprise = -log_posterior.gather(-1, wanted[..., None])[..., 0]
-    positives = is_target.to(surprise.dtype)
-    return (_weighted_mean(surprise, positives) + _weighted_mean(surprise, 1 - positives)) / 2
+    wanted = torch.stack([peak, torch.full_like(peak, x.shape[-1] ** 2)], -1)
+    own, negative = log_posterior.gather(-1, wanted).unbind(-1)
+    return -(_weighted_mean(own, belongs) + _weighted_mean(negative, 1 - belongs)) / 2
 
 
 @checked(x=Array("N C n n"), is_target=IS_TARGET)

@@ -57,10 +57,8 @@ def _measure(features: torch.nn.Sequential) -> list[Layer]:
         field = icnn.unit_centres(features[:end], side)
         units, scores = icnn.peaks(maps)
         places = field.pixels(units), scores, test.landmarks
-        tracked, unstable = (
-            icnn.best_part_tracking(*places),
-            icnn.location_instability(*places, side),
-        )
+        tracked = icnn.best_part_tracking(*places)
+        unstable = icnn.location_instability(*places, side)
         means = maps.mean((2, 3), keepdim=True)  # all that the last two need
         category = icnn.assign_categories(means, test.labels, len(test.categories))
         share = icnn.category_selectivity(means, test.labels)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from icnn._check_args import SIZE, Array, checked
 from icnn.layer import InterpretableLayer
-from icnn.templates import part_templates
+from icnn.loss import soft_category_loss
 
 
 class MeanActivationLayer(InterpretableLayer):
@@ -82,31 +82,13 @@ def label_information(activation: Tensor, labels: Tensor, n_categories: int) -> 
     Active means above the filter's median. Categories on which it is active less often than
     elsewhere count as −1. Activation (N, C) floating and labels (N,) integer → (C, K).
     """
-    active = (activation > activation.median(0).values).double()
+    active = (activation > activation.median(0).values).double().T
     member = nn.functional.one_hot(labels.long(), n_categories).double()
-    both = active.T @ member / len(labels)
-    p_active, p_member = active.mean(0)[:, None], member.mean(0)
-    cells = [
-        (both, p_active * p_member),
-        (p_active - both, p_active * (1 - p_member)),
-        (p_member - both, (1 - p_active) * p_member),
-        (1 - p_active - p_member + both, (1 - p_active) * (1 - p_member)),
-    ]
-    total = sum(torch.special.xlogy(p, p / q.clamp_min(1e-12)) for p, q in cells)
-    return total.masked_fill(both <= p_active * p_member, -1)
-
-
-def soft_category_loss(x: Tensor, belongs: Tensor, *, sharpness: float, scale: Tensor) -> Tensor:
-    """`icnn.category_loss` with a probability (N, C) in place of "is of the filter's category"."""
-    n = x.shape[-1]
-    templates = part_templates(n, tau=1.0, dtype=x.dtype)
-    flat = (x * (sharpness / scale)[:, None, None]).flatten(-2)
-    log_posterior = (flat @ templates.flatten(1).T).log_softmax(-1)
-    peak = x.detach().flatten(-2).argmax(-1, keepdim=True)
-    surprises = -log_posterior.gather(-1, peak)[..., 0], -log_posterior[..., -1]
-    weights = belongs, 1 - belongs
-    means = [(s * w).sum() / w.sum() for s, w in zip(surprises, weights, strict=True)]
-    return sum(means) / 2
+    active, member = torch.stack([active, 1 - active]), torch.stack([member, 1 - member])
+    both = torch.einsum("acn,bnk->abck", active, member) / len(labels)
+    apart = torch.einsum("ac,bk->abck", active.mean(2), member.mean(1))  # if neither told the other
+    total = torch.special.xlogy(both, both / apart.clamp_min(1e-12)).sum((0, 1))
+    return total.masked_fill(both[0, 0] <= apart[0, 0], -1)
 
 
 def settling(trace: list[Tensor]) -> tuple[float, float]:
