@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lock lab test test-fast test-all test-machines test-gpu lessons data checkpoints ablations photos benchmark exercises release grade feedback rethink bands site recording
+.PHONY: help environment lock lab test test-fast test-all test-machines test-gpu lessons data checkpoints ablations photos benchmark exercises release grade feedback items rethink bands site recording
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -85,6 +85,9 @@ grade: environment ## grade what students handed in (SUBMISSIONS=folder)
 
 feedback: environment ## write a page for each graded submission, and the table of grades
 	$(VENV_PYTHON) classroom/grade.py feedback $(ARGS)
+
+items: environment ## say how difficult each item was, and how well it tells students apart
+	$(VENV_PYTHON) classroom/grade.py items $(ARGS)
 
 site: environment ## build the pages of the lessons, exercises and reference in _site
 	$(VENV_PYTHON) site/make_site.py $(ARGS)

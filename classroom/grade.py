@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
+from statistics import StatisticsError, correlation, mean
 
 import nbformat
 from grading.mend import Unreadable, mend, read
@@ -51,7 +52,7 @@ def read_arguments() -> argparse.Namespace:
     common.add_argument("--course", type=folder, help="folder of the course; default: grading/")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     steps = parser.add_subparsers(required=True)
-    for step in (release, feedback, grade):  # the last one has options of its own
+    for step in (release, feedback, items, grade):  # the last one has options of its own
         one = steps.add_parser(step.__name__, help=step.__doc__, parents=[common])
         one.set_defaults(step=step)
     add = one.add_argument
@@ -100,6 +101,22 @@ def feedback(book, _arguments) -> None:
     for line in (*difficult, *failed):
         print(line)
     sys.exit(bool(failed))
+
+
+def items(book, _arguments) -> None:
+    """Say of every item which share of its points was earned, and by whom."""
+    print(f"{'set':<24} {'item':<32} {'students':>8} {'share':>6} {'with the rest':>14}")
+    for name in SETS:
+        rows = book.items(name)
+        for item in dict.fromkeys(item for row in rows for item in row):
+            known = [row for row in rows if item in row]
+            shares = [row[item][0] / row[item][1] for row in known]
+            rest = [sum(got for got, _ in row.values()) - row[item][0] for row in known]
+            try:
+                told = f"{correlation(shares, rest):.2f}"
+            except StatisticsError:  # one student, or all alike
+                told = "–"
+            print(f"{name:<24} {item:<32} {len(known):>8} {mean(shares):>6.2f} {told:>14}")
 
 
 def grade(book, arguments) -> None:

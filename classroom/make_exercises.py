@@ -22,6 +22,7 @@ from run_lessons import METADATA, as_text, execute, write  # noqa: E402
 
 SOURCE = ROOT / "notebooks" / "exercises" / "source"
 RELEASE = ROOT / "notebooks" / "exercises" / "release"
+ANSWERS = RELEASE.parent / "answers.md"
 CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 TEXT_STUB = "YOUR ANSWER HERE"
 
@@ -41,6 +42,7 @@ def main() -> None:
             print("\n".join(found) or "every release is what its source gives")
             sys.exit(bool(found))
         make(SOURCE, RELEASE)
+        ANSWERS.write_text(answers(SOURCE), encoding="utf-8", newline="\n")
     except ValueError as error:
         sys.exit(str(error))
 
@@ -79,6 +81,25 @@ def releases(source: Path) -> dict[str, str]:
         except ValueError as error:
             raise ValueError(f"{path.name}: {error}") from error
     return texts
+
+
+def answers(source: Path) -> str:
+    """A page of all solutions and model answers, each behind a fold."""
+    parts = [
+        "# Answers",
+        "For those who study alone. Pass the tests first, then compare: yours may",
+    ]
+    parts[1] += " be another way, and as good."
+    for path in sorted(source.glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if title := re.match("#+ (Exercises|Task|Question) .+", cell.source):
+                parts.append(f"#{title[0]}")
+            elif role(cell) in ("answer", "text"):
+                text = cell.source.split("\n**Marking guide.**")[0].strip()
+                text = f"```python\n{text}\n```" if role(cell) == "answer" else text
+                text = re.sub(r"^ *### (BEGIN|END) SOLUTION\n", "", text, flags=re.M)
+                parts.append(f"<details><summary>Answer</summary>\n\n{text}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
 
 
 def differences(got: str, wanted: str) -> list[str]:

@@ -139,6 +139,16 @@ class Book:
                 "to_do": found.needs_manual_grade,
             }
 
+    def items(self, name: str) -> list[dict[str, tuple[float, float]]]:
+        """For each student of a set: points and the most there are, of each item that is marked."""
+        students = [student for student, graded in self.graded() if graded == name]
+        with Gradebook(self.url) as book:
+            found = [book.find_submission_notebook(name, name, student) for student in students]
+            return [
+                {g.name: (g.score, g.max_score) for g in one.grades if not g.needs_manual_grade}
+                for one in found
+            ]
+
     def graded(self) -> list[tuple[str, str]]:
         """All (student, set) that have been graded."""
         paths = (self.root / "autograded").glob("*/*/*.ipynb")

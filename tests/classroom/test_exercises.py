@@ -7,6 +7,7 @@ collects them with the lessons.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -155,6 +156,15 @@ def test_sources_were_run_from_top_to_bottom_and_all_is_green(source) -> None:
 
 def test_releases_are_what_the_sources_give() -> None:
     assert tool.drift(tool.SOURCE, tool.RELEASE) == []
+
+
+def test_the_answers_are_what_the_sources_give(source) -> None:
+    page = tool.ANSWERS.read_text("utf-8")
+    assert page == tool.answers(tool.SOURCE)
+    assert not [line for line in solution_of(source) if line not in page]
+    for title in sections(source):
+        assert f"### {title}\n\n<details>" in page
+    assert not re.search("SOLUTION|HIDDEN TEST|Marking guide", page)
 
 
 def test_no_solution_hidden_test_or_marking_guide_leaks(name, source, release) -> None:
@@ -610,7 +620,7 @@ def test_a_task_can_be_added_as_the_guide_says(tmp_path) -> None:
 
 def test_the_archive_for_students_holds_no_secrets(git) -> None:
     guide = (DOCS / "teachers_guide.md").read_text("utf-8")
-    command = re.search(r"git archive -o students.zip HEAD (-- .+)", guide)[1]
+    virtual, command = re.search(r"archive -o students.zip (.+) HEAD (-- .+)", guide).groups()
     options = ["--cached", "--others", "--exclude-standard"]
     listed = git("ls-files", *options, *shlex.split(command)).splitlines()
     assert "notebooks/exercises/release/1_templates_and_masks.ipynb" in listed
@@ -622,6 +632,14 @@ def test_the_archive_for_students_holds_no_secrets(git) -> None:
         if Path(path).suffix in {".py", ".md", ".ipynb", ".toml"}:
             text = (ROOT / path).read_text("utf-8").replace('\\"', '"')
             assert not [line for line in hidden if line in text], path
+    there = {*listed, re.search("virtual-file='(.+?):", virtual)[1]}
+    for path in listed:
+        if path.endswith(".md"):
+            for link in re.findall(
+                r"\]\((?!https?:|#)([^)#\s]+)", (ROOT / path).read_text("utf-8")
+            ):
+                target = os.path.normpath(Path(path).parent / link)
+                assert target in there or any(at.startswith(f"{target}/") for at in there), link
 
 
 def test_every_link_in_the_guides_leads_somewhere() -> None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -888,6 +889,24 @@ def test_tasks_can_be_added_and_taken_away_after_grading(tmp_path, monkeypatch) 
         assert book.points("only before", ONE)["auto_max"] == most
 
 
+def test_items_say_how_difficult_they_were_and_whom_they_tell_apart(capsys) -> None:
+    import grade
+
+    points = {"right": (2, 0, 0, 1), "hard": (2, 1, 0, 0), "unlike": (0, 0, 1, 1)}
+    rows = [{item: (all_[student], 2) for item, all_ in points.items()} for student in range(4)]
+    del rows[3]["hard"]  # not marked yet
+    grade.items(SimpleNamespace(items=lambda name: rows if name == ONE else []), None)
+    said = {line.split()[1]: line.split()[2:] for line in capsys.readouterr().out.splitlines()}
+    assert said == {
+        "item": ["students", "share", "with", "the", "rest"],
+        "right": ["4", "0.38", "0.87"],  # with 2, 1, 1, 1: 1.25 / sqrt(2.75 * 0.75)
+        "hard": ["3", "0.50", "0.50"],  # with 2, 0, 1: 1 / 2
+        "unlike": ["4", "0.25", "-0.67"],  # with 4, 1, 0, 1: -2 / sqrt(1 * 9)
+    }
+    grade.items(SimpleNamespace(items=lambda name: rows[:1] if name == ONE else []), None)
+    assert capsys.readouterr().out.splitlines()[1].split() == [ONE, "right", "1", "1.00", "–"]
+
+
 def test_points_can_be_changed_after_grading(tmp_path, monkeypatch) -> None:
     from grading import book as gradebook
 
@@ -902,6 +921,9 @@ def test_points_can_be_changed_after_grading(tmp_path, monkeypatch) -> None:
         book.save("s", ONE, mend.mend(source, cells).notebook)  # no outputs: all tests passed
         found = book.points("s", ONE)
         assert (found["auto"], found["auto_max"], found["to_do"]) == (most, most, True)
+        (item,) = book.items(ONE)
+        assert item["test_part_mask"] == (points, points)
+        assert ("where_would_you_put_the_mask" in item) is not found["to_do"]
         with gradebook.Gradebook(book.url) as data:
             grade = data.find_grade("where_would_you_put_the_mask", ONE, ONE, "s")
             assert grade.manual_score == (None if most == 7 else 3)
