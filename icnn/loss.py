@@ -75,10 +75,10 @@ def path(x: Tensor) -> str:
 def category_loss(
     x: Tensor, is_target: Tensor, *, sharpness: float, scale: Tensor, beta: float = 4.0
 ) -> Tensor:
-    """Cross-entropy of p(T|x) to the template each map should fit: the category term (ours).
+    """Cross-entropy of q(T|x) to the template each map should fit: the category term (ours).
 
     An image of the filter's category should fit the template at the map's own peak, any other image
-    the negative template. Both kinds count equally, however many there are. Here p(T|x) is
+    the negative template. Both kinds count equally, however many there are. Here q(T|x) is
     proportional to exp(fitness), all Z_T taken as equal: a map is judged by itself and not against
     the batch, whose Z_T changed nothing that we could measure. No positive fitness is below the
     negative one, so an image of another category costs at least log(n² + 1), when its map is
@@ -99,10 +99,10 @@ def soft_category_loss(
     """`category_loss` with a probability (N, C) in place of "is of the filter's category"."""
     flat = _flat(x) * _gain(x, sharpness, scale)[:, None]
     scores = _Linear.apply(flat, *_templates(x.shape[-1], beta, flat))
-    log_posterior = scores.log_softmax(-1)  # all templates are equally likely beforehand
+    log_q = scores.log_softmax(-1)  # all templates are equally likely beforehand
     peak = x.detach().flatten(-2).argmax(-1)
     wanted = torch.stack([peak, torch.full_like(peak, x.shape[-1] ** 2)], -1)
-    own, negative = log_posterior.gather(-1, wanted).unbind(-1)
+    own, negative = log_q.gather(-1, wanted).unbind(-1)
     return -(_weighted_mean(own, belongs) + _weighted_mean(negative, 1 - belongs)) / 2
 
 
