@@ -270,6 +270,50 @@ def test_filters_are_measured_as_in_lesson_6(network, layer, test_split) -> None
         assert numbers.endswith(f"sees {side}×{side} pixels")
 
 
+def own_pictures(test_split, parts: bool) -> icnn.data.PartDataset:
+    some = test_split.subset(slice(0, 40))
+    landmarks, names = (some.landmarks, some.parts) if parts else (some.landmarks[:, :0], ())
+    fields = {name: getattr(some, name) for name in ("images", "labels", "part_ids", "categories")}
+    return icnn.data.PartDataset(**fields, landmarks=landmarks, parts=names)
+
+
+@pytest.mark.parametrize("parts", [True, False], ids=["landmarks", "no landmarks"])
+def test_filters_of_a_model_of_ones_own(parts, test_split, shown) -> None:
+    model = icnn.checkpoints.load("interpretable")
+    cnn = torch.nn.Sequential(*model.backbone)
+    own = icnn.make_interpretable(cnn, 5, cut="14", image_size=64, width=7)
+    data = own_pictures(test_split, parts)
+    for network, filters in ((model, 48), (own, 7)):
+        explorer = _filters.of_model(network, data)
+        assert [c.top({}) for c in explorer.controls] == [filters - 1, 39]
+        maps = icnn.predict(network.maps, data)
+        for filter, picture in ((0, 0), (filters - 1, 39), (3, 17)):
+            told = explorer.picture({"filter": filter, "picture": picture})
+            assert told.numbers in told.alt
+            unit, score = (
+                divmod(int(maps[picture, filter].argmax()), 16),
+                maps[picture, filter].max(),
+            )
+            assert f"peak {float(score):.2f} at unit {unit}, rank " in told.numbers
+            assert ("instability" in told.numbers) == parts
+            assert parts or told.numbers.startswith("Tracks no part · category ")
+    told = _filters.of_model(model, data).picture({"filter": 8, "picture": 4}).numbers
+    assert not parts or told.startswith("Tracks tail (")
+    icnn.explore.filters(own, data)
+    icnn.explore.filters()
+    assert "Filter 0 of the last conv layer on picture 0" in shown[0]["text/html"]
+    assert "Filter 8 of conv layer 5 of the interpretable" in shown[1]["text/html"]
+
+
+def test_filters_of_what_is_no_model_or_no_pictures(test_split) -> None:
+    model = icnn.checkpoints.load("plain")
+    for wrong, name in (((model, None), "data"), ((model.backbone, test_split), "model")):
+        with pytest.raises(TypeError, match=f"^{name} must be "):
+            icnn.explore.filters(*wrong)
+    with pytest.raises(ValueError, match=r"^data must be a PartDataset of 2 pictures"):
+        icnn.explore.filters(model, test_split.subset(slice(0, 1)))
+
+
 def number_after(word: str, text: str) -> float:
     return float(re.search(rf"{word}(-?[\d.]+)", text).group(1))
 

@@ -1,7 +1,8 @@
 """Explorers: pictures of the lessons with sliders beside them.
 
 Each of the four functions shows one, at the state it was left in. Without ipywidgets, or where
-nothing runs, the picture is there without its controls. Used in lessons 1, 2, 5 and 6.
+nothing runs, the picture is there without its controls. `filters(model, data)` shows a model and
+pictures of your own. Used in lessons 1, 2, 5, 6 and 11.
 """
 
 import importlib

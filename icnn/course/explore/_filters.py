@@ -1,5 +1,9 @@
-"""Filter explorer: any filter of two trained networks on any of many pictures. Used in lesson 6."""
+"""Filter explorer: any filter of two trained networks, or of your own, on any of many pictures.
 
+Used in lessons 6 and 11.
+"""
+
+from collections.abc import Callable
 from functools import cache, partial
 from typing import NamedTuple
 
@@ -9,8 +13,11 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 import icnn
+from icnn._check_args import Value, checked
 from icnn.course import show
 from icnn.course.explore._explorer import Choice, Explorer, Picture, Slider
+from icnn.data import PartDataset
+from icnn.network import InterpretableCNN
 from icnn.receptive_field import ReceptiveField
 
 NETWORKS = ("interpretable", "plain")
@@ -21,8 +28,11 @@ TOP = 5
 
 
 class Layer(NamedTuple):
-    """What the filters of one layer do on the test split: N pictures, C filters."""
+    """What the filters of one layer do on a data set: N pictures, C filters."""
 
+    name: str
+    data: PartDataset
+    maps: Callable[[Tensor], Tensor]  # pictures → maps (N, C, n, n)
     field: ReceptiveField
     units: Tensor  # (N, C, 2), where each filter peaks
     scores: Tensor  # (N, C), how strongly
@@ -45,35 +55,64 @@ def networks() -> dict[str, icnn.network.SmallCNN]:
 @cache
 def layers() -> dict[str, list[Layer]]:
     """What every layer of both networks does; takes some seconds, once."""
-    return {name: _measure(network.backbone) for name, network in networks().items()}
+    return {name: _measure(name, network.backbone) for name, network in networks().items()}
 
 
-def _measure(features: torch.nn.Sequential) -> list[Layer]:
+def _measure(name: str, features: torch.nn.Sequential) -> list[Layer]:
     test, found = pictures(), []
     maps = test.floats()
-    side = maps.shape[-1]
-    for end in range(PER_BLOCK, len(features) + 1, PER_BLOCK):
-        maps = icnn.predict(features[end - PER_BLOCK : end], maps)
-        field = icnn.unit_centres(features[:end], side)
-        units, scores = icnn.peaks(maps)
-        places = field.pixels(units), scores, test.landmarks
-        tracked = icnn.best_part_tracking(*places)
-        unstable = icnn.location_instability(*places, side)
-        means = maps.mean((2, 3), keepdim=True)  # all that the last two need
-        category = icnn.assign_categories(means, test.labels, len(test.categories))
-        share = icnn.category_selectivity(means, test.labels)
-        found.append(Layer(field, units, scores, *tracked, unstable, category, share))
+    for number in range(1, len(FILTERS) + 1):
+        until = features[: PER_BLOCK * number]
+        maps = icnn.predict(until[-PER_BLOCK:], maps)
+        field = icnn.unit_centres(until, test.images.shape[-1])
+        found.append(_layer(f"conv layer {number} of the {name} network", test, until, field, maps))
     return found
 
 
+def _layer(name, data, model, field: ReceptiveField, maps: Tensor, order=slice(None)) -> Layer:
+    """Measured on the maps of all pictures, for tracking in some order; parts need landmarks."""
+    units, scores = icnn.peaks(maps)
+    places = [x[order] for x in (field.pixels(units), scores, data.landmarks)]
+    unstable = torch.full(scores.shape[1:], torch.nan)
+    tracked = torch.full(unstable.shape, -1), unstable
+    if data.parts:
+        tracked = icnn.best_part_tracking(*places)
+        unstable = icnn.location_instability(*places, data.images.shape[-1])
+    means = maps.mean((2, 3), keepdim=True)  # all that the last two need
+    category = icnn.assign_categories(means, data.labels, len(data.categories))
+    share = icnn.category_selectivity(means, data.labels)
+    return Layer(name, data, model, field, units, scores, *tracked, unstable, category, share)
+
+
+@checked(
+    model=Value("a model with maps, as make_interpretable gives", InterpretableCNN),
+    data=Value("a PartDataset of 2 pictures or more", PartDataset, lambda data: len(data) > 1),
+)
+def of_model(model: InterpretableCNN, data: PartDataset) -> Explorer:
+    """The explorer of one's own model, on its maps of one's own pictures."""
+    field = icnn.unit_centres(model, data.images.shape[-1])
+    maps = icnn.predict(model.maps, data)
+    pictures, filters = maps.shape[:2]
+    mixed = torch.randperm(pictures, generator=torch.Generator().manual_seed(0))
+    layer = _layer("the last conv layer", data, model.maps, field, maps, mixed)
+    controls = (
+        Slider("filter", "filter", 0, filters - 1, 0),
+        Slider("picture", "picture", 0, pictures - 1, 0),
+    )
+    name = f"{filters} filters on {pictures} pictures"
+    return Explorer(name, controls, partial(draw_filter, layer), subject=SUBJECT)
+
+
 def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
+    """One filter of a shipped network on one test picture."""
+    return draw_filter(layers()[network][layer - 1], filter, picture)
+
+
+def draw_filter(of: Layer, filter: int, picture: int) -> Picture:
     """The picture, map, mask and masked map of one filter; below, its top pictures."""
-    test, of = pictures(), layers()[network][layer - 1]
-    scores = of.scores[:, filter]
-    top = scores.topk(TOP).indices.tolist()
-    with torch.no_grad():
-        batch = test.floats([picture, *top])
-        maps = networks()[network].backbone[: PER_BLOCK * layer](batch)[:, filter]
+    test, scores = of.data, of.scores[:, filter]
+    top = scores.topk(min(TOP, len(scores))).indices.tolist()
+    maps = icnn.predict(of.maps, test.floats([picture, *top]))[:, filter]
     masks = icnn.part_mask(maps)
     masked = maps * masks
     part, limit = int(of.part[filter]), float(scores[top[0]])
@@ -87,7 +126,7 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     show.maps(above[2], masks[0], limit=1, title="mask at its peak")
     show.overlay(above[3], test.images[picture], masked[0], title="where x ∘ mask is", limit=limit)
     points = of.field.pixels(of.units[[picture, *top], filter])
-    marks = test.landmarks[[picture, *top], part] if part >= 0 else [None] * (1 + TOP)
+    marks = test.landmarks[[picture, *top], part] if part >= 0 else [None] * len(points)
     (row, column), (height, width) = points[0].tolist(), of.field.size
     corner = column - width / 2, row - height / 2
     above[0].add_patch(Rectangle(corner, width, height, fill=False, ec=show.COLOURS[5], lw=2))
@@ -100,27 +139,40 @@ def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     name = test.parts[part] if part >= 0 else "no part"
     tracks = f"{name} ({float(of.tracking[filter]):.2f})" if part >= 0 else name
     fig.text(0.01, 0.455, "cross: its peak · box: what it can see · ring: the part it tracks")
-    most = f"the {TOP} pictures on which filter {filter} fires most; tracks: {tracks}"
+    most = f"the {len(top)} pictures on which filter {filter} fires most; tracks: {tracks}"
     fig.text(0.01, 0.385, most)
 
     rank = int((scores > scores[picture]).sum()) + 1
     category = test.categories[of.category[filter]]
     size, share = of.field.size[0], float(of.share[filter])
+    unstable = f"instability {float(of.instability[filter]):.3f} · " if test.parts else ""
     numbers = (
-        f"Tracks {tracks} · category {category} (share {share:.2f}) · instability "
-        f"{float(of.instability[filter]):.3f} · peak {float(scores[picture]):.2f} at unit "
+        f"Tracks {tracks} · category {category} (share {share:.2f}) · "
+        f"{unstable}peak {float(scores[picture]):.2f} at unit "
         f"{tuple(of.units[picture, filter].int().tolist())}, rank {rank} of {len(test)} pictures "
         f"· sees {size}×{size} pixels"
     )
     alt = (
-        f"Filter {filter} of conv layer {layer} of the {network} network on picture {picture}, "
-        f"{animal}: its map, its mask, the masked map over the picture; below, the {TOP} pictures "
-        f"on which it fires most, darkened where the masked map is weak. {numbers}"
+        f"Filter {filter} of {of.name} on picture {picture}, "
+        f"{animal}: its map, its mask, the masked map over the picture; below, the {len(top)} "
+        f"pictures on which it fires most, darkened where the masked map is weak. {numbers}"
     )
     return Picture(fig, alt, numbers)
 
 
-EXPLORER = Explorer(
+class Filters(Explorer):
+    """Of the shipped networks, or of a model (`make_interpretable`) and pictures of your own."""
+
+    def show(self, model: InterpretableCNN | None = None, data: PartDataset | None = None) -> None:
+        """Show it; `data` may have landmarks: then it says which part a filter tracks."""
+        super().show() if model is None else of_model(model, data).show()
+
+
+SUBJECT = (
+    "One filter of a trained network on one test picture: the picture with the filter's "
+    "peak and receptive field, its map, its mask, the masked map, and its five top pictures"
+)
+EXPLORER = Filters(
     "filters",
     (
         Choice("network", "network", NETWORKS, NETWORKS[0]),
@@ -129,6 +181,5 @@ EXPLORER = Explorer(
         Slider("picture", "test picture", 0, PICTURES - 1, 4),
     ),
     draw,
-    subject="One filter of a trained network on one test picture: the picture with the filter's "
-    "peak and receptive field, its map, its mask, the masked map, and its five top pictures",
+    subject=SUBJECT,
 )
