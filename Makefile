@@ -11,7 +11,7 @@ unexport PYTHONHOME
 unexport PIP_USER
 unexport PIP_TARGET
 
-.PHONY: help environment lock lab test test-fast test-all test-machines test-gpu lessons data checkpoints ablations photos benchmark exercises release grade feedback items rethink bands site recording
+.PHONY: help environment lock lab test test-fast test-all test-machines test-gpu lessons data checkpoints ablations long photos benchmark exercises release grade feedback items rethink bands site recording
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -69,6 +69,9 @@ recording: environment ## record the training that lesson 5 replays again
 
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_tables.py ablations
+
+long: environment ## train three networks of lesson 8 with fifty seeds (goes on likewise)
+	$(VENV_PYTHON) tools/make_tables.py long
 
 rethink: environment ## run the experiments of lesson 10 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_tables.py rethink

@@ -22,6 +22,7 @@ ROWS = {
 }
 # Accuracy, tracking (top 100, all), instability (the same), selectivity: a rounding in the last
 # printed digit, and a little more, because another processor adds up in another order.
+ALL = "tracking, all pictures"
 TOLERANCE = (0.002, 0.02, 0.02, 0.002, 0.002, 0.01)
 
 
@@ -122,3 +123,22 @@ def test_lesson_10_s_verdict_on_strange_pictures() -> None:
     assert f"has {best['plain']} for the plain network" in text
     assert f"and {best['interpretable']} with mask and loss" in text
     assert mean("interpretable", "neighbour") <= mean("plain", "neighbour")
+
+
+def test_what_many_seeds_show_is_what_their_table_says() -> None:
+    rows = tables.read("long", "seeds.csv")
+    plain, mask, both = (
+        {m: tables.values(rows, m, configuration=name) for m in ("accuracy", "tracking", ALL)}
+        for name in ("plain", "mask only", "mask + loss")
+    )
+    _, _, sentence = RESULTS.read_text(encoding="utf-8").partition("Three seeds are few.")
+    sentence = " ".join(sentence.split())
+    for measure, place in (("tracking", "on the 100"), (ALL, "over all")):
+        added, low, high = re.findall(r"[−+]?\d*\.\d+", tables.paired(both[measure], mask[measure]))
+        numbers = f"{added[2:]} ({low[2:]} to {high[2:]})"
+        won = f"in {(both[measure] > mask[measure]).sum()} of {len(rows) // 3}"
+        assert re.search(rf"{re.escape(numbers)} {place}[^.]*?{won}", sentence)
+    gains = (f"{(mask[m] - plain[m]).mean():.2f}"[1:] for m in ("tracking", ALL))
+    assert "the mask adds {} and {}.".format(*gains) in sentence
+    assert (plain["accuracy"] < 0.5).sum() == 1
+    assert min(mask["accuracy"].min(), both["accuracy"].min()) > 0.8
