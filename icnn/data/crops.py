@@ -97,12 +97,14 @@ def _mapped(objects: Iterable[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, list
     others = []
     with tempfile.TemporaryFile() as file:
         for image, *other in objects:
-            file.write(image.tobytes())
+            file.write(image.transpose(1, 2, 0).tobytes())  # as Pillow lays it, as ever
             others.append(other)
         if not others:
             return np.empty(0, np.uint8), others
         file.flush()
-        return np.asarray(np.memmap(file, np.uint8, "r+", 0, (len(others), *image.shape))), others
+        shape = len(others), *image.shape[1:], 3
+        crops = np.asarray(np.memmap(file, np.uint8, "r+", 0, shape))
+        return crops.transpose(0, 3, 1, 2), others
 
 
 def there(path: Path, name: str, how: str) -> Path:
