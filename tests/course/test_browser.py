@@ -56,10 +56,12 @@ RUN = """async () => {
     commands.execute('notebook:run-all-cells').finally(() => { window.finished = true; });
 }"""
 CELLS = """() => [...window.panel.content.model.cells].map(cell => cell.toJSON())"""
+FOLDED = "() => window.panel.content.widgets.filter(cell => cell.outputHidden).length"
 # Far from the screen a cell is not in the page: bring each one there, and let its pictures decode.
 PICTURES = """async () => {
     const pictures = [];
     for (const [number, cell] of window.panel.content.widgets.entries()) {
+        if (cell.outputHidden) cell.outputHidden = false;  // a reader opens what is folded
         await window.panel.content.scrollToItem(number, 'center');
         for (const image of cell.node.querySelectorAll('.jp-OutputArea img')) {
             await image.decode().catch(() => {});
@@ -207,7 +209,9 @@ def visit(lab, chromium, request) -> Iterator[Visit]:
 
 
 @pytest.mark.parametrize("visit", LESSONS, indirect=True)
-def test_a_lesson_opens_with_its_pictures(visit) -> None:
+def test_a_lesson_opens_with_its_folds_and_pictures(visit) -> None:
+    tags = [cell["metadata"].get("tags", []) for cell in visit.code_cells()]
+    assert visit.page.evaluate(FOLDED) == sum("hide-output" in some for some in tags)
     visit.check_what_is_seen()
 
 
