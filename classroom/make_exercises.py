@@ -85,11 +85,8 @@ def releases(source: Path) -> dict[str, str]:
 
 def answers(source: Path) -> str:
     """A page of all solutions and model answers, each behind a fold."""
-    parts = [
-        "# Answers",
-        "For those who study alone. Pass the tests first, then compare: yours may",
-    ]
-    parts[1] += " be another way, and as good."
+    advice = "Pass the tests first, then compare: yours may be another way, and as good."
+    parts = ["# Answers", f"For those who study alone. {advice}"]
     for path in sorted(source.glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if title := re.match("#+ (Exercises|Task|Question) .+", cell.source):
