@@ -116,8 +116,9 @@ def _key(backbone: nn.Module, dataset: PartDataset) -> str:
     digest = hashlib.sha256(repr(backbone).encode())
     for part in _contents(backbone, dataset):
         if isinstance(part, Tensor):
-            digest.update(f"{part.dtype} {tuple(part.shape)}".encode())
-            part = part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+            digest.update(f"{part.dtype} {tuple(part.shape)} {part.stride()}".encode())
+            as_it_lies = sorted(range(part.ndim), key=part.stride, reverse=True)  # needs no copy
+            part = part.detach().cpu().permute(as_it_lies).flatten().view(torch.uint8).numpy()
         else:
             part = repr(part).encode()
         digest.update(part)

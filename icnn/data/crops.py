@@ -97,7 +97,7 @@ def _mapped(objects: Iterable[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, list
     others = []
     with tempfile.TemporaryFile() as file:
         for image, *other in objects:
-            file.write(image.transpose(1, 2, 0).tobytes())  # as Pillow lays it, as ever
+            file.write(np.ascontiguousarray(image.transpose(1, 2, 0)))  # as Pillow lays it, as ever
             others.append(other)
         if not others:
             return np.empty(0, np.uint8), others

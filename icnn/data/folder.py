@@ -2,7 +2,9 @@
 
 import csv
 import hashlib
+import io
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,18 +172,16 @@ def _squares(
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Every photograph of a category once, (3, size, size), by name; and its landmarks."""
     seen = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.is_dir() or any(map(_hidden, inside.parts)):
-            continue
-        name = f"{folder.name}/{inside.as_posix()}"
+    for path in _files(folder):
+        name = path.relative_to(folder.parent).as_posix()
         try:
-            content = hashlib.sha256(path.read_bytes()).digest()
-            if content in seen:
-                skipped[name] = f"the same file as {seen[content]}"
+            content = path.read_bytes()
+            digest = hashlib.sha256(content).digest()
+            if digest in seen:
+                skipped[name] = f"the same file as {seen[digest]}"
                 continue
-            pixels, box = _square(path, size)
-            seen[content] = name
+            pixels, box = _square(content, size)
+            seen[digest] = name
             yield pixels, table.take(name, box, size)
         except UnidentifiedImageError:
             skipped[name] = "no image that Pillow knows"
@@ -189,16 +189,28 @@ def _squares(
             skipped[name] = f"cannot be read: {error}"
 
 
-def _square(path: Path, size: int) -> tuple[np.ndarray, Box]:
-    with Image.open(path) as image:
-        image = _eight_bits(ImageOps.exif_transpose(image))
+def _files(folder: Path) -> list[Path]:
+    """What lies in a folder and is not hidden, by name."""
+    found = []
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        found += [os.path.join(where, name) for name in names if not _hidden(name)]
+    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
+
+
+def _square(content: bytes, size: int) -> tuple[np.ndarray, Box]:
+    with Image.open(io.BytesIO(content)) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        image = _eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode != "RGB":
+        image = image.convert("RGB")
     side = min(image.size)
     top, left = (image.height - side) / 2, (image.width - side) / 2
     box = Box(top, left, top + side, left + side)
-    return crop(image.convert("RGB"), box, size), box
+    return crop(image, box, size), box
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

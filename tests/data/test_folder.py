@@ -71,7 +71,7 @@ def test_a_photograph_outside_the_folders_is_named(tmp_path):
 
 
 def test_what_pillow_stumbles_over_costs_one_photograph(tmp_path, monkeypatch):
-    def stumbles(image):
+    def stumbles(image, **_):
         image.load()
         if image.width < 20:
             raise struct.error("required argument is not an integer")
