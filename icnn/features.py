@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from icnn._check_args import MODULE, Value, checked
 from icnn._files import replacing
 from icnn.data import PartDataset
+from icnn.network import evaluating
 from icnn.train import predict
 
 SETTINGS = (bool, int, float, str, tuple, torch.dtype, Tensor)  # of a module, as its `beta`
@@ -48,7 +49,7 @@ def cached_features(
     is computed again. Taught in lesson 9.
 
     Args:
-        backbone: maps images (N, 3, H, W) to maps (N, C, n, n); it is put into eval mode.
+        backbone: maps images (N, 3, H, W) to maps (N, C, n, n), in eval mode.
         dataset: any of `icnn.data`'s.
         folder: where to keep the maps; made where missing.
         progress: whether to show a progress bar.
@@ -59,12 +60,13 @@ def cached_features(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{_key(backbone, dataset)}.npy"
-    one = predict(backbone, dataset.floats(slice(0, 1)))
-    maps = _open(path, (len(dataset), *one.shape[1:]))
-    journal = path.with_suffix(".json")
-    if not np.allclose(maps[0], one[0], rtol=0, atol=0.01 * float(one.abs().max())):
-        _write(journal, {})
-    _fill(maps, backbone, dataset, journal, progress)
+    with evaluating(backbone):  # once: what was traced is compiled anew with every change of mode
+        one = predict(backbone, dataset.floats(slice(0, 1)))
+        maps = _open(path, (len(dataset), *one.shape[1:]))
+        journal = path.with_suffix(".json")
+        if not np.allclose(maps[0], one[0], rtol=0, atol=0.01 * float(one.abs().max())):
+            _write(journal, {})
+        _fill(maps, backbone, dataset, journal, progress)
     kept = {field.name: getattr(dataset, field.name) for field in fields(dataset)}
     maps = torch.from_numpy(np.load(path, mmap_mode="c"))  # writing to it changes no file
     return FeatureDataset(**kept | {"images": maps, "transform": None})

@@ -198,6 +198,8 @@ def predict(
     """
     owner = getattr(model, "__self__", model)
     MODULE(owner, "model", {})
+    # glibc takes anew, for each batch, what is larger than all that was freed; 32 MB is the most
+    torch.empty(2**25 - 2**13, dtype=torch.uint8, device="cpu")
     with evaluating(owner):
         return torch.cat([_give(model, owner, x) for x in _batches(images, batch_size)])
 
