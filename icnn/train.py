@@ -4,7 +4,7 @@ Taught in lesson 5.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -201,7 +201,22 @@ def predict(
     # glibc takes anew, for each batch, what is larger than all that was freed; 32 MB is the most
     torch.empty(2**25 - 2**13, dtype=torch.uint8, device="cpu")
     with evaluating(owner):
-        return torch.cat([_give(model, owner, x) for x in _batches(images, batch_size)])
+        given = (_give(model, owner, x) for x in _batches(images, batch_size))
+        return _collected(given, len(images))
+
+
+def _collected(parts: Iterator[Tensor], length: int) -> Tensor:
+    """Batches in one tensor, made first: kept one by one they would break up the free memory."""
+    whole = None
+    for part in parts:
+        if whole is None:
+            planar = part.ndim != 4 or part.is_contiguous()
+            layout = torch.contiguous_format if planar else torch.channels_last
+            kind = {"dtype": part.dtype, "device": part.device, "memory_format": layout}
+            whole = torch.empty(length, *part.shape[1:], **kind)
+            places = iter(whole.split(len(part)))
+        next(places).copy_(part)
+    return whole
 
 
 def _batches(images: Tensor | Dataset, size: int) -> Iterable[Tensor]:

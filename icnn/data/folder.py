@@ -172,10 +172,10 @@ def _squares(
 ) -> Iterator[tuple[np.ndarray, ...]]:
     """Every photograph of a category once, (3, size, size), by name; and its landmarks."""
     seen = {}
-    for path in _files(folder):
-        name = path.relative_to(folder.parent).as_posix()
+    for name, path in _files(folder):
         try:
-            content = path.read_bytes()
+            with open(path, "rb") as file:
+                content = file.read()
             digest = hashlib.sha256(content).digest()
             if digest in seen:
                 skipped[name] = f"the same file as {seen[digest]}"
@@ -189,13 +189,15 @@ def _squares(
             skipped[name] = f"cannot be read: {error}"
 
 
-def _files(folder: Path) -> list[Path]:
-    """What lies in a folder and is not hidden, by name."""
+def _files(folder: Path) -> list[tuple[str, str]]:
+    """Name and path of what lies in a category's folder and is not hidden, by name."""
     found = []
     for where, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not _hidden(name)]
-        found += [os.path.join(where, name) for name in names if not _hidden(name)]
-    return [Path(path) for path in sorted(found, key=lambda path: path.split(os.sep))]
+        inside = Path(where).relative_to(folder.parent).as_posix()
+        names = [name for name in names if not _hidden(name)]
+        found += [(f"{inside}/{name}", os.path.join(where, name)) for name in names]
+    return sorted(found, key=lambda file: file[0].split("/"))
 
 
 def _square(content: bytes, size: int) -> tuple[np.ndarray, Box]:

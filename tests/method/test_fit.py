@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+import os
+import signal
 
 import pytest
 import torch
@@ -163,8 +166,23 @@ class Killed(TensorDataset):
     def __getitem__(self, index):
         self.left -= 1
         if self.left == 0:
-            raise KeyboardInterrupt
+            self.end()
         return super().__getitem__(index)
+
+    def end(self) -> None:
+        raise KeyboardInterrupt
+
+
+class KilledOutright(Killed):
+    """One whose process ends there, without a word and without a last deed."""
+
+    def end(self) -> None:
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def train_until_killed(file, reads: int) -> None:
+    torch.set_num_threads(1)
+    icnn.fit(network(), KilledOutright(reads), PAIRS, checkpoint=file, **QUICK)
 
 
 @pytest.mark.parametrize("anew", [False, True], ids=["the same cell", "another process"])
@@ -183,6 +201,21 @@ def test_after_five_interruptions_the_same_final_numbers(tmp_path, anew) -> None
     assert state(model) == state(wanted)
     again = icnn.fit(model, PAIRS, PAIRS, checkpoint=str(file), **QUICK)  # it has ended
     assert again == got
+    assert state(model) == state(wanted)
+
+
+def test_after_a_killed_process_the_same_final_numbers(tmp_path) -> None:
+    wanted, model, file = network(), network(), tmp_path / "training.pt"
+    history = icnn.fit(wanted, PAIRS, PAIRS, **QUICK)
+    process = multiprocessing.get_context("spawn").Process(
+        target=train_until_killed, args=(file, 1 + 2 * 12 + 5)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode != 0
+    left = torch.load(file, weights_only=True)["history"]["loss"]
+    assert len(left) == 2  # whole epochs
+    assert numbers(icnn.fit(model, PAIRS, PAIRS, checkpoint=file, **QUICK)) == numbers(history)
     assert state(model) == state(wanted)
 
 

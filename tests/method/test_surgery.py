@@ -352,6 +352,13 @@ def test_any_change_of_the_network_computes_anew(tmp_path, change) -> None:
     torch.testing.assert_close(features.floats(), wanted, rtol=1e-3, atol=1e-3)
 
 
+def test_a_backbone_keeps_its_mode(tmp_path) -> None:
+    backbone = icnn.make_interpretable(own_network(), 3, cut="1", image_size=32).backbone
+    for mode in (True, False):
+        cached(backbone.train(mode), data(), tmp_path / str(mode))
+        assert {part.training for part in backbone.modules()} == {mode}
+
+
 def test_an_interruption_loses_no_finished_block(tmp_path) -> None:
     backbone, dataset = Counting(), data()
     wanted = cached(backbone, dataset, tmp_path / "whole").images
