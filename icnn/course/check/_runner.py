@@ -1,7 +1,7 @@
 """Run an answer on a task's cases, compare, and say in words what is wrong.
 
-A task is data: cases, a reference, the typical mistakes as changes of a right answer, and three
-hints, which stand in hints.toml.
+A task is data: cases, a reference, the typical mistakes as changes of a right answer (slips.toml),
+and three hints (hints.toml).
 A wrong answer is explained by the first mistake that gives the same results on every case so far;
 if none does, by the first difference.
 """
@@ -40,7 +40,10 @@ IN_PLACE = (
     "Whoever called it still needs the old values: make a new tensor (avoid +=, *=, x[...] = … and "
     "names that end in _)"
 )
-HINTS = tomllib.loads(Path(__file__).with_name("hints.toml").read_text("utf-8"))
+HINTS, SLIPS = (
+    tomllib.loads(Path(__file__).with_name(name).read_text("utf-8"))
+    for name in ("hints.toml", "slips.toml")
+)
 _failures: Counter[str] = Counter()  # how often each task has failed in a row
 
 
@@ -86,8 +89,8 @@ class Task:
     outputs: dict[str, str]  # what is returned: a name in words → its shape in words
     cases: dict[Given, str]  # as given → in words; together they must tell all mistakes apart
     edges: dict[Given, str]  # special cases, tried one by one after the ordinary ones
-    slips: dict[tuple[str, str], str]  # (a piece, what one may write for it) → what to tell them
     own: tuple[str, ...] = ()  # icnn's functions that would be the answer, beside the same name
+    shared: tuple[str, ...] = ()  # the mistakes of slips.toml that other tasks have, too
     others: dict[Callable, str] = field(default_factory=dict)  # wrong in another way → what to tell
     by_hand: bool = False  # whether the task is to derive what autograd would give
     same_dtype: bool = False  # whether the dtype is fixed; if not, more digits are fine
@@ -107,7 +110,12 @@ class Task:
     @cached_property
     def mistakes(self) -> list[tuple[Callable, str]]:
         """Wrong functions, and what to tell somebody whose results are the same."""
-        changed = ((edited(self.plain, *slip), message) for slip, message in self.slips.items())
+        changed = [
+            (edited(self.plain, piece, version), message)
+            for slips in (SLIPS[self.name], *(SLIPS["shared"][name] for name in self.shared))
+            for piece, versions in slips.items()
+            for version, message in versions.items()
+        ]
         return [*self.others.items(), *changed]
 
     def __repr__(self) -> str:

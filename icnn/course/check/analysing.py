@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from icnn.course.check._runner import Given, Task, random
-from icnn.course.check.measuring import WRONG_IMAGES, scene, top_images
+from icnn.course.check.measuring import scene, top_images
 
 
 def _some_dead(n: int, filters: int, size: int, *, seed: int) -> Tensor:
@@ -37,30 +37,6 @@ dead_filters = Task(
         Given(torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)): "a batch of one image with maps of one "
         "unit",
         Given(_some_dead(4, 6, 3, seed=133).half()): "maps in half precision",
-    },
-    slips={
-        ("return (", "return ~("): "true should stand for a dead filter; yours is true for those "
-        "that are alive",
-        (".all((0, 2, 3))", ".all((2, 3)).any(0)"): "a filter is dead if it is silent on every "
-        "image; yours counts those that are silent on some image",
-        (".all((0, 2, 3))", ".any((0, 2, 3))"): "a filter is dead if no unit is above 0; yours "
-        "counts those where some unit is not",
-        (".all((0, 2, 3))", ".all((2, 3))"): "one answer for each filter is wanted, over all "
-        "images, (C,); yours is one for each map, (N, C)",
-        (".all((0, 2, 3))", ".all((1, 2, 3))"): "the answer is about filters, axis 1; yours is "
-        "about images, axis 0",
-        (".all((0, 2, 3))", ".all((0, 2, 3)).nonzero()[:, 0]"): "one true or false for each "
-        "filter is wanted; yours are the numbers of the dead ones",
-        (".all((0, 2, 3))", ".all((0, 2, 3)).sum()"): "one true or false for each filter is "
-        "wanted; yours is how many are dead",
-        ("<=", "=="): "a filter below 0 is dead, too; yours only counts those that are exactly 0",
-        ("<=", "<"): "a filter that is 0 everywhere is dead; yours asks for less than 0",
-        ("(maps <= 0).all((0, 2, 3))", "(maps[0] <= 0).all((1, 2))"): "all images count; yours "
-        "looks at the first image only",
-        ("(maps <= 0).all((0, 2, 3))", "maps.sum((0, 2, 3)) <= 0"): "one unit above 0 is enough "
-        "to be alive; yours adds up all values, where negative ones can hide it",
-        ("(maps <= 0).all((0, 2, 3))", "maps.amax((0, 2, 3)) < 1e-3"): "any value above 0 counts, "
-        "however small; yours has a threshold",
     },
     own=("live_filters",),
 )
@@ -100,38 +76,6 @@ category_selectivity = Task(
         "where 1 is right",
         Given(random(9, 4, 3, 3, seed=141).float(), LABELS): "maps in float32",
     },
-    slips={
-        ("largest, total", "table = strength; largest, total"): "images of one category should be "
-        "averaged first; yours compares single images",
-        ("labels.unique()", "range(int(labels.max()) + 1)"): "only the categories that occur "
-        "count; yours takes every number up to the largest label, and the mean of no images is NaN",
-        (".mean(0)", ".sum(0)"): "each category should count by the mean over its images; yours "
-        "adds them up, which favours categories with many images",
-        (".mean(0)", ".amax(0)"): "a category should count by the mean over its images; yours "
-        "takes the strongest one",
-        ("largest / total", "largest"): "the largest category mean should be divided by the sum "
-        "of all; yours is not divided",
-        ("largest / total", "largest / table.mean(0)"): "the largest category mean should be "
-        "divided by the sum of all; yours by their mean",
-        ("largest / total", "largest / (total - largest)"): "the sum in the denominator includes "
-        "the largest category; yours leaves it out",
-        ("largest / total", "table.amin(0) / total"): "the share of the largest category is "
-        "wanted; yours is that of the smallest",
-        ("largest / total", "1 - largest / total"): "the share of the own category is wanted; "
-        "yours is the share of all others",
-        ("largest / total", "table.softmax(0).amax(0)"): "the share is a plain division by the "
-        "sum; yours is a softmax",
-        ("largest / total", "table.argmax(0)"): "the share of the largest category is wanted; "
-        "yours is its number",
-        ("largest / total", "table.T / total[:, None]"): "only the share of the largest category "
-        "is wanted, (C,); yours are the shares of all",
-        ("largest / total", "table.amax(1) / table.sum(1)"): "maximum and sum should go over the "
-        "categories; yours go over the filters",
-        ("largest / total", "(largest / total).nan_to_num(0)"): "for a filter that never fires "
-        "there is no share, 0/0, so NaN is right; yours says 0",
-        (".mean((2, 3))", ".amax((2, 3))"): "activation is the mean over all units; yours takes "
-        "the peak of each map",
-    },
     same_dtype=True,
     law=_law_of_selectivity,
 )
@@ -164,30 +108,6 @@ peak_spread = Task(
         Given(*scene(5, 2, 1, seed=160)[:2], top=1): "top = 1, where NaN is right",
         Given(*scene(8, 3, 1, seed=162, dtype=torch.float32)[:2], top=5): "coordinates in float32",
     },
-    slips={
-        **WRONG_IMAGES,
-        ("var(0)", "var(0, correction=0)"): "the variances should divide by N − 1; yours divide "
-        "by N",
-        ("var(0).sum().sqrt()", "std(0).sum()"): "variances may be added, standard deviations "
-        "not; yours adds two standard deviations",
-        ("var(0).sum().sqrt()", "std()"): "rows and columns have a mean each; yours takes one "
-        "deviation over both together",
-        ("var(0).sum().sqrt()", "std(0)[0]"): "rows and columns both count; yours uses the rows "
-        "only",
-        ("var(0).sum().sqrt()", "std(0)[1]"): "rows and columns both count; yours uses the "
-        "columns only",
-        ("var(0).sum().sqrt()", "norm(dim=1).std()"): "rows and columns vary separately; yours is "
-        "the deviation of the distance from the corner (0, 0)",
-        ("var(0).sum().sqrt()", "std(0)"): "each filter should get one number; yours are two, one "
-        "for rows and one for columns",
-        (".sqrt()", ""): "at the end comes a root, so that the result is in pixels; yours is in "
-        "pixels²",
-        (".sum()", ".mean()"): "the variances of rows and columns should be added; yours are "
-        "averaged",
-        ("places.var(0).sum().sqrt()", "(places - places.mean(0)).norm(dim=1).mean()"): "the "
-        "spread is the root of the summed variances; yours is the mean distance from the centre",
-        ("torch.stack(spreads)", "torch.stack(spreads).mean()"): "each filter should get its own "
-        "number, (C,); yours is the mean over the filters",
-    },
+    shared=("wrong_images",),
     own=("_on_top_images",),
 )

@@ -5,10 +5,10 @@ from torch import Tensor
 
 import icnn
 from icnn.course.check._runner import Given, Task, edited, gradient, random
-from icnn.course.check.information import EXTREME, USUAL, WRONG_P_X, WRONG_Z, fitnesses, ln_p_x
+from icnn.course.check.information import EXTREME, USUAL, fitnesses, ln_p_x
 from icnn.course.check.templates import at_largest
 
-# The right value, and a gradient as if Z_T were constant; a constant p(x) would do no harm.
+# For slips.toml: the right value, and a gradient as if Z_T were constant (of p(x) it does no harm).
 _frozen = edited(
     icnn.check.mutual_information.plain, ".log_softmax(0)", " - fitness.logsumexp(0).detach()"
 )
@@ -54,43 +54,6 @@ filter_loss = Task(
         Given(random(4, 2, 3, 3, seed=7), **_scaled(2.0, 0.7, 1.3), use=gradient): "the gradient, "
         "which should reach x exactly",
     },
-    slips={
-        ("beta=beta", "beta=4.0"): "β should go to the templates; yours are the same for every β",
-        ("fitness(x,", "fitness(x * icnn.part_mask(x, beta=beta),"): "the loss looks at the maps "
-        "before the mask; yours masks them first",
-        ("-information.mean()", "information.mean()"): "a loss goes down when the information "
-        "goes up; yours has the sign of the information",
-        ("-information.mean()", "-information.sum()"): "the loss should be the mean over the "
-        "filters; yours is the sum",
-        ("-information.mean()", "-information"): "the loss should be one number, the mean over "
-        "the filters; yours is one number each",
-        ("-information.mean()", "-information.mean().detach()"): "the value is right, but no "
-        "gradient reaches x, so nothing could be learned: no detach, item, NumPy or float on the "
-        "way",
-        ("* gain[:, None]", "* 1"): "with sharpness and scale the fitness should change; yours is "
-        "always the one with the paper's constants",
-        (" / tau", ""): "the scaled fitness takes T/τ, templates with a peak of 1; in yours the "
-        "division by τ is missing",
-        ("scale / tau", "scale * tau"): "the scaled fitness takes T/τ; yours multiplies by τ "
-        "instead of dividing",
-        ("sharpness / scale", "sharpness * scale"): "the scaled fitness takes x/scale; yours "
-        "multiplies by the scale instead of dividing",
-        ("sharpness / scale", "1 / scale"): "the scaled fitness should be multiplied by the "
-        "sharpness; yours does not use it",
-        ("sharpness / scale", "1 / sharpness / scale"): "the fitness should be multiplied by the "
-        "sharpness; yours is divided by it",
-        ("gain[:, None]", "sharpness / tau"): "the scaled fitness takes x/scale; yours does not "
-        "use the scale",
-        ("gain[:, None]", "sharpness / scale.mean() / tau"): "each filter should be divided by "
-        "its own scale; yours uses the mean of all scales",
-        ("[:, None]", ""): "the scale belongs to the filters, axis 1 of (N, C, T); yours meets "
-        "the axis of the templates: give it one more axis, behind",
-        ("[:, None]", "[:, None, None]"): "the scale belongs to the filters, axis 1 of (N, C, T); "
-        "yours meets the axis of the images: give it one more axis behind, not two",
-        ("0.5 / n**2", "0.5 / n"): "τ should be 0.5/n², with n the side of the map; yours is 0.5/n",
-        ("icnn.mutual_information(", "_frozen("): "the value is right, but not its gradient: in "
-        "yours Z_T is a constant, as in the paper's equation 4",
-    },
     own=("_information",),
 )
 
@@ -115,30 +78,7 @@ score_gradient = Task(
         Given(*fitnesses(1, 2, 5, seed=25)): "a batch of one image, where nothing can be gained",
         **EXTREME,
     },
-    slips={
-        ("(p * surprise).sum(0)", "0"): "the mean Σ p(x|T) ℓ should be taken off ℓ; without it, "
-        "as in yours, Z_T is frozen: no image loses what another one gains",
-        ("(p * surprise).sum(0)", "surprise.mean(0)"): "the mean of ℓ that is taken off should be "
-        "weighted by p(x|T); yours counts all images alike",
-        ("(p * surprise).sum(0)", "(prior * p * surprise).sum((0, 2), keepdim=True)"): "what is "
-        "taken off ℓ should be a mean for each template; yours is the mutual information, over all "
-        "templates",
-        ("(p * surprise).sum(0)", "(prior * surprise).sum(2, keepdim=True)"): "the mean of ℓ "
-        "should go over the images; yours goes over the templates",
-        ("prior * p * change", "p * change"): "the factor p(T) is missing in front of yours",
-        ("prior * p * change", "prior * change"): "the factor p(x|T) is missing in front of yours",
-        ("prior * p * change", "-prior * p * change"): "the gradient should be that of the "
-        "information; yours has the opposite sign, that of the loss",
-        ("prior * p * change", "prior * p * change / p.shape[1]"): "the filters are added up, not "
-        "averaged; yours is divided by C",
-        ("prior * p * change", "prior * p * change / torch.tensor(2).log()"): "the logarithm "
-        "should be the natural one; yours is log₂",
-        ("prior * p * change", "(prior * p * change).sum(1)"): "each filter should keep a "
-        "gradient of its own, (N, C, T); yours adds them up",
-        **WRONG_Z,
-        ("ln_p_x(log_p, prior)", "0"): "ℓ should be ln p(x|T)/p(x); in yours p(x) is missing",
-        **WRONG_P_X,
-    },
+    shared=("wrong_z", "wrong_p_x"),
     own=("filter_loss", "_information"),
     by_hand=True,
     law=_law_of_slope,
@@ -187,33 +127,7 @@ paper_gradient = Task(
         "where p(x|T) and p(x) are both 1",
         Given(20 * random(4, 2, 2, 2, seed=36).float(), MIXED[[0, 1, 2, 2], :2]): "maps in float32",
     },
-    slips={
-        ("beta=beta", "beta=4.0"): "β should go to the templates; yours are the same for every β",
-        ("-slope / x.shape[1]", "slope / x.shape[1]"): "the result should have the sign of the "
-        "loss, to descend; yours has the sign of the information, as equation 4 is printed",
-        ("-slope / x.shape[1]", "-slope"): "filter_loss is a mean over the filters, so its "
-        "gradient is divided by C; yours is not",
-        ("-slope / x.shape[1]", "-slope / x.shape[0]"): "the result should be divided by the "
-        "number of filters C; yours is divided by the number of images N",
-        ("at_largest(x), n * n", "n * n, at_largest(x)"): "images of the category take the "
-        "template at their peak, all others T⁻; yours are the other way round",
-        ("is_target, at", "is_target | True, at"): "images of another category should take T⁻; in "
-        "yours all images take the template at their peak",
-        ("is_target, at", "is_target & False, at"): "images of the category should take the "
-        "template at their peak; in yours all take T⁻",
-        ("at_largest(x)", "scores[..., :-1].argmax(-1)"): "the template should be the one at the "
-        "map's peak, argmax x; yours is the best-fitting one",
-        ("at_largest(x)", "at_largest(x.mT)"): "template r·n + c has its peak at row r and column "
-        "c; in yours rows and columns are swapped",
-        **WRONG_Z,
-        ("prior[chosen] * ", ""): "the factor p(T) of the chosen template is missing in yours",
-        ("log_own.exp() * ", ""): "the factor p(x|T) of the chosen template is missing in yours",
-        (" * (log_own - log_x)", ""): "the factor ln p(x|T)/p(x) is missing in yours",
-        ("(log_own - log_x)", "log_own"): "the logarithm should be of p(x|T)/p(x); in yours p(x) "
-        "is missing",
-        ("templates[chosen]", "templates[chosen] * 2 * n**2"): "the template at the end should "
-        "have the paper's τ as well; yours has a peak of 1",
-    },
+    shared=("wrong_z",),
     others={
         lambda x, *_, beta=4.0: gradient(
             icnn.filter_loss, x.clone(), beta=beta

@@ -14,7 +14,7 @@ def _masked_maps(x, *, beta=4.0):
 
 
 def _template_mask(x, beta):
-    """The template at the peak, negative part and all."""
+    """For slips.toml: the template at the peak, negative part and all."""
     templates = icnn.part_templates(x.shape[-1], beta=beta, tau=1.0, dtype=x.dtype)
     return templates[x.flatten(2).argmax(2)]
 
@@ -39,32 +39,6 @@ masked_maps = Task(
         Given(random(1, 1, 1, 1, seed=45)): "a batch of one map of one unit",
         Given(_signed(2, 3, 4, 4, seed=46), beta=2.0, use=gradient): "the gradient, which should "
         "reach x through the product",
-    },
-    slips={
-        ("beta=beta", "beta=4.0"): "β should go to the mask; yours is the same for every β",
-        ("(x * mask)", "(x.detach() * mask)"): "the values are right, but no gradient reaches x, "
-        "so the layers below could not learn: do not detach x itself, and stay with torch",
-        (".clamp(min=0)", ""): "what is negative should become 0 at the end; in yours max(…, 0), "
-        "a ReLU, is missing",
-        ("x * mask", "x"): "far from its peak a map should become 0; yours applies the ReLU, but "
-        "no mask",
-        ("x * mask", "mask"): "the map should be multiplied by the mask; yours is the mask alone",
-        ("x * mask", "x + mask"): "the map should be multiplied by the mask; yours adds the two",
-        ("x * mask", "x * mask * mask"): "the map should be multiplied by the mask once; yours is "
-        "masked twice",
-        ("x * mask", "x * (mask > 0)"): "the mask should fade with the distance from the peak; "
-        "yours lets all near units pass in full",
-        ("x * mask", "x * mask * 0.5 / mask[0, 0].numel()"): "the mask should be 1 at the peak, "
-        "so that the peak passes unchanged; yours is τ there",
-        ("icnn.part_mask(x, beta=beta)", "_template_mask(x, beta)"): "the mask should end at 0; "
-        "yours is a whole template, whose negative part turns negative values into positive ones",
-        ("icnn.part_mask(x, beta=beta)", "x == x.amax((2, 3), keepdim=True)"): "the neighbourhood "
-        "of the peak should pass as well; yours keeps the peak alone",
-        ("part_mask(x, beta=beta)", "part_mask(x.sum(1, True), beta=beta).expand_as(x)"): "each "
-        "map should get its own mask; in yours all filters of an image share one",
-        ("beta=beta)", "beta=beta).mT"): "row and column of the mask's peak are swapped in yours",
-        ("icnn.part", "1 - icnn.part"): "the neighbourhood of the peak should pass; yours removes "
-        "it and keeps the rest",
     },
     own=("InterpretableLayer.forward",),
     same_dtype=True,
@@ -104,39 +78,6 @@ running_peak = Task(
         Given(None, random(4, 3, 5, 5, seed=58), 0.1, use=_has_gradient): "the first batch with "
         "maps that need a gradient, which should not be carried on",
     },
-    slips={
-        ("old + momentum * (new - old)", "momentum * old + (1 - momentum) * new"): "momentum is "
-        "the share of the new value; in yours it is the share of the old one",
-        ("old + momentum * (new - old)", "new"): "after the first batch the old value should "
-        "count, too; yours forgets it",
-        ("old + momentum * (new - old)", "old"): "the new batch should change the running value; "
-        "yours stays as it was",
-        ("old + momentum * (new - old)", "torch.maximum(old, new)"): "the running value should be "
-        "able to fall; yours keeps the larger of old and new",
-        ("(new - old)", "new"): "the old value should move towards the new one, by momentum·(new "
-        "− old); yours adds momentum·new, and grows without end",
-        ("new - old", "old - new"): "the old value should move towards the new one; yours moves "
-        "away: (new − old), not (old − new)",
-        ("momentum * (", "0.1 * ("): "the given momentum should be used; yours is always 0.1",
-        ("new if", "momentum * new if"): "on the first batch the new value is the result; yours "
-        "starts from 0 and needs many batches to warm up",
-        ("new if", "torch.zeros_like(new) if"): "on the first batch the new value is the result; "
-        "yours is 0",
-        (".amax((2, 3)).mean(0)", ".amax((0, 2, 3))"): "the new value should be the mean over the "
-        "images of their peaks; yours is the largest peak of the batch",
-        (".amax((2, 3)).mean(0)", ".mean((0, 2, 3))"): "the new value should be made of peaks, "
-        "the largest value of each map; yours is the mean over the units",
-        (".amax((2, 3)).mean(0)", ".mean(0).amax((1, 2))"): "first take the peak of each map, "
-        "then the mean over the images; yours averages the maps first",
-        (".amax((2, 3)).mean(0)", ".amax((1, 2, 3)).mean(0).expand(x.shape[1])"): "each filter "
-        "should have a peak of its own; yours is that of the strongest filter",
-        (".mean(0)", ".sum(0)"): "the new value should be the mean over the images; yours is the "
-        "sum",
-        (".mean(0)", ".mean().expand(x.shape[1])"): "each filter should have a peak of its own; "
-        "yours is averaged over the filters, too",
-        (".detach()", ""): "the values are right, but they carry a gradient, so the network could "
-        "lower them to please the loss: detach",
-    },
     own=("InterpretableLayer._update_peak",),
 )
 
@@ -167,7 +108,6 @@ def _uneven(*shape: int, seed: int) -> Tensor:
 LABELS = torch.tensor([0, 0, 0, 0, 0, 1, 2, 2, 1, 0, 0, 2])
 LEVELS = torch.tensor([2.0, 2.0, 3.0]).view(3, 1, 1, 1).repeat(1, 1, 2, 2)
 
-MEAN = "categories should be compared by the mean over their images; yours "
 assign_categories = Task(
     _assign_categories,
     outputs={"the categories": "(C,)"},
@@ -185,30 +125,6 @@ assign_categories = Task(
         "where all categories tie and the lowest one with images counts",
         Given(_uneven(1, 3, 4, 4, seed=67), torch.tensor([3]), 5): "a batch of one image",
         Given(_uneven(12, 6, 3, 3, seed=69).float(), LABELS, 3): "maps in float32",
-    },
-    slips={
-        ("own.mean(0)", "own.sum(0)"): f"{MEAN}compares sums, which favours categories with many "
-        "images",
-        ("own.mean(0)", "own.amax(0)"): f"{MEAN}compares the one strongest image of each",
-        ("own.mean(0)", "own.median(0).values"): f"{MEAN}takes the median",
-        ("own.mean(0)", "own[0]"): "all images of a category count, as a mean; yours takes only "
-        "one image of each",
-        (".mean((2, 3))", ".amax((2, 3))"): "activation is the mean over all units; yours takes "
-        "the peak of each map",
-        ("table.argmax(0)", "table.argmin(0)"): "the category with the largest mean is wanted; "
-        "yours is the one with the smallest",
-        ("table.argmax(0)", "table.argmax(1)"): "the question is which category each filter "
-        "prefers, (C,); yours is which filter each category prefers, one for each category",
-        ("table.argmax(0)", "table.argmax(0) + 1"): "categories are counted from 0; yours are "
-        "counted from 1",
-        ("table.argmax(0)", "table.amax(0)"): "the number of the category is wanted, an argmax; "
-        "yours is its mean activation",
-        ("table.argmax(0)", "table.T"): "the number of the category is wanted; yours is the whole "
-        "table of means",
-        ("table.argmax(0)", "torch.eye(len(table)).long()[table.argmax(0)]"): "the number of the "
-        "category is wanted; yours is one-hot",
-        ("-torch.inf", "torch.nan"): "a category without images should never be chosen; in yours "
-        "its mean is NaN, which argmax takes for the largest",
     },
     others={
         _most_wins: "each filter is asked for its own favourite category; yours counts on which "

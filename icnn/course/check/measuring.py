@@ -17,7 +17,6 @@ def _peaks(maps):
 
 PEAK_MAP = torch.tensor([[0.0, 1.0, 0.0], [2.0, 0.0, 0.0], [0.0, 5.0, 3.0]])[None, None]
 
-SCORE = "the score is the value at the peak; yours is the "
 peaks = Task(
     _peaks,
     outputs={"the positions": "(N, C, 2)", "the scores": "(N, C)"},
@@ -33,33 +32,6 @@ peaks = Task(
         Given(random(1, 1, 1, 1, seed=74)): "a map of one unit",
         Given(random(2, 3, 4, 4, seed=75).half()): "maps in half precision",
     },
-    slips={
-        ("flat // n, flat % n", "flat % n, flat // n"): "a position is (row, column); yours is "
-        "(column, row)",
-        ("flat // n, flat % n", "flat // n + 1, flat % n + 1"): "rows and columns are counted "
-        "from 0; yours are counted from 1",
-        ("flat // n, flat % n", "flat // n + 0.5, flat % n + 0.5"): "positions are in whole "
-        "units; yours are half a unit further, at the middle of a pixel",
-        ("flat // n, flat % n", "flat / n, flat % n"): "the row is the whole part of index/n; "
-        "yours has a fraction: divide with //",
-        ("flat // n, flat % n", "flat // n / n, flat % n / n"): "positions are in units, from 0 "
-        "to n−1; yours are shares of the map, divided by n",
-        ("flat // n, flat % n", "flat // 3, flat % 3"): "the index is split by the side n of the "
-        "maps; yours is right for 3×3 maps only",
-        ("at_largest(maps)", "at_largest(-maps)"): "the position should be that of the largest "
-        "value; yours is that of the smallest",
-        ("at_largest(maps)", "(maps.argmax() % n**2).expand(maps.shape[:-2])"): "each map should "
-        "have its own peak; yours is the peak of the whole batch",
-        ("(maps)\n", "(maps.sum(1, keepdim=True).expand_as(maps))\n"): "each filter should have "
-        "its own peak; yours adds up the filters of an image first",
-        ("maps.amax((2, 3))", "maps.mean((2, 3))"): f"{SCORE}mean of the map",
-        ("maps.amax((2, 3))", "maps.sum((2, 3))"): f"{SCORE}sum of the map",
-        ("maps.amax((2, 3))", "flat.to(maps.dtype)"): f"{SCORE}index of the unit",
-        ("places, scores", "scores, places"): "positions should come first, then scores; yours "
-        "are in the other order",
-        ("places, scores", "places.movedim(-1, 0), scores"): "row and column should be the last "
-        "axis, (N, C, 2); in yours they are the first",
-    },
     same_dtype=True,
 )
 
@@ -71,23 +43,6 @@ def top_images(scores: Tensor, f: int, has_it: Tensor, top: int) -> Tensor:
 
 
 # What can go wrong with the choice, for every measure that looks at the top images.
-WRONG_IMAGES = {
-    ("(scores, f", "(-scores, f"): "the images with the highest scores count; yours are those "
-    "with the lowest",
-    ("has_it, top)", "has_it, len(scores))"): "only the `top` images with the highest scores "
-    "count; yours uses all images",
-    ("top_images(scores, f, has_it, top)", "has_it.nonzero()[:top, 0]"): "the images should be "
-    "sorted by the score of the filter; yours are the first ones in the batch",
-    ("(scores, f", "(scores, 0"): "each filter has top images of its own; yours takes the same "
-    "images for all filters",
-}
-WRONG_ABSENT = {
-    ("has_it, top)", "has_it | True, top); images = images[has_it[images]]"): "first drop the "
-    "images without the landmark, then take the `top` best of the rest; yours takes the top images "
-    "first, so that fewer remain",
-    ("has_it, top)", "has_it | True, top)"): "an image without the landmark (NaN) should be left "
-    "out; in yours one such image spoils the result",
-}
 
 
 def _pairs(points, landmarks):
@@ -137,8 +92,6 @@ WORKED_POINTS = torch.tensor([[10.0, 10.0], [20.0, 20.0], [10.0, 30.0]])[:, None
 WORKED_LANDMARKS = torch.tensor([[13.0, 14.0], [20.0, 25.0], [10.0, 36.0]])[:, None]
 WORKED = (WORKED_POINTS, torch.ones(3, 1), WORKED_LANDMARKS)
 
-BY_DIAGONAL = "distances should be divided by the diagonal of the image; yours "
-DIAGONAL = "the diagonal is √(height² + width²); "
 location_instability = Task(
     _location_instability,
     outputs={"the instability": "(C,)"},
@@ -160,37 +113,7 @@ location_instability = Task(
         "is right",
         Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), 64, top=7): "coordinates in float32",
     },
-    slips={
-        ("table, pairs", "landmarks = landmarks.nan_to_num(); table, pairs"): "an image without "
-        "the landmark should be left out; yours puts the landmark at (0, 0)",
-        **WRONG_IMAGES,
-        **WRONG_ABSENT,
-        (" / diagonal", ""): f"{BY_DIAGONAL}are in pixels",
-        ("diagonal)", "height)"): f"{BY_DIAGONAL}by its height",
-        ("diagonal)", "width)"): f"{BY_DIAGONAL}by its width",
-        ("diagonal)", "(height + width))"): f"{DIAGONAL}yours is height + width",
-        ("diagonal)", "diagonal**2)"): f"{DIAGONAL}in yours the root is missing",
-        ("diagonal)", "(height * 2**0.5))"): f"{DIAGONAL}yours is right for square images only",
-        (".std()", ".std(correction=0)"): "the standard deviation should divide by N − 1; yours "
-        "divides by N",
-        (".std()", ".var()"): "the standard deviation of the distances is wanted; yours is their "
-        "variance",
-        (".std()", ".mean()"): "the standard deviation of the distances is wanted; yours is their "
-        "mean, but a peak need not be at the landmark",
-        ("norm(dim=-1)", "abs().sum(-1)"): "the distance should be the straight line, √(rows² + "
-        "columns²); yours is city blocks",
-        ("gap.norm(dim=-1)", "(gap**2).sum(-1)"): "the distance should be √(rows² + columns²); in "
-        "yours the root is missing",
-        ("norm(dim=-1).std()", "var(0).sum().sqrt()"): "the spread of the distance is wanted, one "
-        "number for each image; yours is the spread of the difference vector",
-        (".nanmean(1)", ".nansum(1)"): "the landmarks should be averaged; yours are added up",
-        (".nanmean(1)", ""): "one number for each filter is wanted, the mean over the landmarks; "
-        "yours still has one for each landmark",
-        (".nanmean(1)", ".nan_to_num(torch.inf).amin(1)"): "the landmarks should be averaged; "
-        "yours takes the steadiest one",
-        (".nanmean(1)", ".nanmean(0)"): "the mean should go over the landmarks; yours goes over "
-        "the filters",
-    },
+    shared=("wrong_images", "wrong_absent"),
     others={
         _pooled: "the standard deviation should be taken for each landmark, then the mean; yours "
         "is one over all landmarks together",
@@ -199,6 +122,7 @@ location_instability = Task(
 )
 
 
+# What part_tracking is made of, and three for its mistakes in slips.toml.
 def _variance(values: Tensor) -> Tensor:
     return values.var(0).sum()
 
@@ -250,59 +174,6 @@ part_tracking = Task(
         "is right",
         Given(*scene(10, 3, 2, seed=102, dtype=torch.float32), top=7): "coordinates in float32",
     },
-    slips={
-        **WRONG_IMAGES,
-        **WRONG_ABSENT,
-        ("1 - rest / moves", "rest / moves"): "tracking is 1 minus the ratio, so that following "
-        "is good; yours is the ratio",
-        ("1 - rest / moves", "1 - moves / rest"): "the variance of the landmark is the "
-        "denominator; your fraction is upside down",
-        ("1 - rest / moves", "1 - (rest / moves) ** 0.5"): "the ratio should be one of variances; "
-        "yours is one of standard deviations",
-        ("1 - rest / moves", "moves - rest"): "tracking has no unit: 1 − rest/moves; yours is the "
-        "difference of the variances, in pixels²",
-        ("1 - rest / moves", "(1 - rest / moves).clamp(min=0)"): "tracking may be negative, for a "
-        "peak that has nothing to do with the part; yours is cut off at 0",
-        ("1 - rest / moves", "(1 - rest / moves).clamp(min=-1)"): "tracking may be below −1 for a "
-        "wild filter; yours is cut off at −1, which only best_part_tracking does",
-        ("1 - rest / moves", "1 - rest / _variance(peak)"): "the denominator should be the "
-        "variance of the landmark; yours has that of the point",
-        ("1 - rest / moves", "1 - _variance(peak) / moves"): "the numerator should be the "
-        "variance of point − landmark; yours has that of the point",
-        ("1 - rest / moves", "1 - _variance(_length(peak - part)) / moves"): "the variance of the "
-        "difference vector is wanted, rows plus columns; yours is that of its length",
-        (
-            "1 - rest / moves",
-            "1 - _variance(_length(peak - part)) / _variance(_length(part))",
-        ): "the variances are those of vectors, rows plus columns; yours are those of lengths",
-        ("1 - rest / moves", "1 - _square(peak - part) / _square(part)"): "a variance is measured "
-        "from the mean, so that a fixed offset does no harm; yours is the mean square, from 0",
-        ("1 - rest / moves", "1 - _square(peak - part) / moves"): "the variance of point − "
-        "landmark is measured from its mean, so that a fixed offset does no harm; yours is the "
-        "mean squared distance",
-        ("1 - rest / moves", "1 - (peak - part).var(0)[0] / part.var(0)[0]"): "rows and columns "
-        "both count; yours uses the rows only",
-        ("1 - rest / moves", "1 - (peak - part).var(0)[1] / part.var(0)[1]"): "rows and columns "
-        "both count; yours uses the columns only",
-        ("1 - rest / moves", "1 - (peak - part).var() / part.var()"): "rows and columns have a "
-        "mean each; yours takes one variance over both together",
-        ("1 - rest / moves", "1 - (peak - part).std(0).sum() / part.std(0).sum()"): "variances "
-        "are added over rows and columns; yours adds standard deviations",
-        ("1 - rest / moves", "1 - (peak - part).var(0).prod() / part.var(0).prod()"): "the "
-        "variances of rows and columns should be added; yours are multiplied",
-        ("1 - rest / moves", "(1 - (peak - part).var(0) / part.var(0)).mean()"): "first add rows "
-        "and columns, then divide; yours is the mean of two trackings, one of the rows and one of "
-        "the columns",
-        ("1 - rest / moves", "_correlation(peak, part) ** 2"): "tracking is 1 − Var(point − "
-        "landmark)/Var(landmark); yours is a squared correlation, which forgives a wrong scale",
-        ("1 - rest / moves", "_correlation(peak, part)"): "tracking is 1 − Var(point − "
-        "landmark)/Var(landmark); yours is a correlation, which forgives a wrong scale",
-        ("return table", "return table.T"): "the axes should be (filter, landmark); yours are "
-        "(landmark, filter)",
-        ("return table", "return table.nanmean(1)"): "each landmark should get its own number, "
-        "(C, K); yours is the mean over the landmarks",
-        ("return table", "return table.amax(1)"): "each landmark should get its own number, (C, "
-        "K); yours keeps the best one only",
-    },
+    shared=("wrong_images", "wrong_absent"),
     own=("_on_top_images",),
 )
