@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -156,10 +157,9 @@ def _windows(name: str, args: tuple) -> list[tuple] | None:
     if name == "convolution":
         _, weight, _, *geometry, transposed = args[:7]
         stride, padding, dilation = ((*both, *both)[:2] for both in geometry)  # one number, or two
-        known = weight.ndim == 4 and not transposed
-        return (
-            list(zip(weight.shape[2:], stride, padding, dilation, strict=False)) if known else None
-        )
+        if weight.ndim != 4 or transposed:
+            return None
+        return list(zip(weight.shape[2:], stride, padding, dilation, strict=False))
     if name in ("max_pool2d_with_indices", "avg_pool2d"):
         kernel, stride, padding, more = (*args[1:5], *[()] * 4)[:4]
         dilation = more if name.startswith("max") and more else (1, 1)
@@ -260,13 +260,9 @@ def _line(axis: int, maps: Tensor, image: Tensor, generator: torch.Generator) ->
             raise ValueError("module must let gradients through from its maps to the image")
         centres.append((weight @ place / weight.sum()).item())
         seen.append(int(pixels.max() - pixels.min()) + 1)
-    stride = float(side)
+    stride, origin = float(side), centres[0]
     if units > 1:
-        line = torch.tensor([[1.0, unit] for unit in middle], dtype=torch.float64)
-        stride = (
-            torch.linalg.lstsq(line, torch.tensor(centres)[:, None].double()).solution[1].item()
-        )
+        stride, origin = np.polyfit(middle, centres, 1).tolist()
     if stride < 0.25:
         raise ValueError("module must give maps (N, C, n_h, n_w): its units do not follow pixels")
-    origin = sum(centres) / len(centres) - stride * sum(middle) / len(middle)
     return Span(origin - max(seen) / 2, origin + max(seen) / 2, stride)

@@ -307,9 +307,7 @@ def _groups(model: nn.Module, learning_rate: float | Mapping[str, float]) -> lis
 
 def _step(model, images, targets, loss, share: float, optimizer) -> Tensor:
     scores = model(images)
-    extra = filter_losses(model, _labels(targets)).to(
-        scores.device
-    )  # a plain model's 0 is on the CPU
+    extra = filter_losses(model, _labels(targets)).to(scores.device)  # a plain model's 0 is on CPU
     total = loss(scores, targets) + share * extra
     optimizer.zero_grad(set_to_none=True)
     total.backward()
