@@ -11,7 +11,7 @@ from icnn.course import show, tables
 from icnn.experiments import photos
 from icnn.experiments.table import read_rows
 
-ROWS, COLUMNS = 3, 5
+ROWS, COLUMNS = 3, 4
 ADDED = ("+ mask", "+ mask + loss", "+ naive loss")
 DRAWN = ("plain", "mask only", "interpretable")
 SHOT = ("plain", "mask only", "loss only", "interpretable")
@@ -29,17 +29,17 @@ def main(*names: str) -> None:
 
 def filters() -> plt.Figure:
     """The filters with the strongest typical peak, on the pictures where each fires most."""
-    test = icnn.data.creatures("test")
-    fig = plt.figure(figsize=(10.6, 3.6))
+    fig = plt.figure(figsize=(12.4, 4.6))
     for half, variant in zip(fig.subfigures(1, 2), ("plain", "interpretable"), strict=True):
-        maps = icnn.predict(icnn.checkpoints.load(variant).maps, test.floats())
+        test, maps, seen = looked_at(variant)
+        part = icnn.best_part_tracking(*seen).part
         grid = half.subplots(ROWS, COLUMNS)
         name = "an ordinary CNN" if variant == "plain" else "an interpretable CNN"
-        half.suptitle(f"{name}: three filters, one a row", fontsize=12)
+        half.suptitle(f"{name}: three filters, one a row", fontsize=13)
         for line, f in zip(grid, maps.amax((2, 3)).mean(0).topk(ROWS).indices, strict=True):
-            top = maps[:, f].amax((1, 2)).topk(COLUMNS).indices
-            for axes, i in zip(line, top, strict=True):
-                show.overlay(axes, test.images[i], maps[i, f])
+            for axes, i in zip(line, seen[1][:, f].topk(COLUMNS).indices, strict=True):
+                show.overlay(axes, test.images[i], maps[i, f], colour=COLOURS[variant])
+            line[0].set_ylabel(test.parts[part[f]])
     return fig
 
 
@@ -69,14 +69,20 @@ def tracking() -> plt.Figure:
 
 def on_creatures(variant: str) -> np.ndarray:
     """Part tracking of three seeds, over the 100 strongest pictures of each filter and over all."""
-    test, runs = icnn.data.creatures("test"), []
+    runs = []
     for seed in range(3):
-        model = icnn.checkpoints.load(variant, seed)
-        units, scores = icnn.peaks(icnn.predict(model.maps, test.floats()))
-        seen = icnn.unit_centres(model, image_size=64).pixels(units), scores, test.landmarks
+        test, _, seen = looked_at(variant, seed)
         found = (icnn.best_part_tracking(*seen, top=top) for top in (100, len(test)))
         runs.append([one.tracking.mean().item() for one in found])
     return np.array(runs)
+
+
+def looked_at(variant: str, seed: int = 0):
+    """The test pictures, the maps of a network, and what tracking is measured on."""
+    test, model = icnn.data.creatures("test"), icnn.checkpoints.load(variant, seed)
+    maps = icnn.predict(model.maps, test.floats())
+    units, scores = icnn.peaks(maps)
+    return test, maps, (icnn.unit_centres(model, 64).pixels(units), scores, test.landmarks)
 
 
 def on_photographs(variant: str) -> np.ndarray:

@@ -118,7 +118,7 @@ def picture(title: str, head, features, images: torch.Tensor) -> str:
     tracking = icnn.best_part_tracking(points, scores, features.landmarks).tracking
     best = tracking.nan_to_num(-1).topk(FILTERS).indices.tolist()
     titles = [f"filter {which}\ntracking {tracking[which]:.2f}" for which in best]
-    figure = show.gallery(images, points, scores, best, titles, top=IMAGES)
+    figure = show.gallery(images, maps, best, titles, top=IMAGES)
     plt.close(figure)
     return show.tag(figure, title, dpi=80)
 

@@ -16,6 +16,7 @@ import torch
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from torch import Tensor, nn
 
 # Colour-blind readers can tell these apart, and each has a contrast of 3 on white. Okabe and Ito's
@@ -34,6 +35,7 @@ LOOK = {
     "legend.frameon": False,
 }
 PIXELS_PER_INCH = 110
+EDGE = [withStroke(linewidth=3.5, foreground="white")]  # what has it is seen on light and dark
 
 
 def style() -> None:
@@ -128,7 +130,7 @@ def maps(
     `values` (n, n) are an array or a tensor; a NaN leaves its square empty. `limit` is the value of
     the strongest colour, by default the largest magnitude. Where values may be negative, `signed`
     has two-sided colours with white at 0. `numbers` writes each value into its square, and `peak`
-    marks the largest one with a cross.
+    puts a ring around the largest one.
     """
     values = np.asarray(values, dtype=float)
     limit = limit or max(float(np.nanmax(np.abs(values))), 1e-12)
@@ -141,8 +143,7 @@ def maps(
             colour = _readable_on(image.cmap(image.norm(value)))
             axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=colour)
     if peak:
-        row, column = np.unravel_index(values.argmax(), values.shape)
-        axes.plot(column, row, "x", color="white" if not signed else "black", ms=7, mew=2)
+        mark(axes, np.unravel_index(values.argmax(), values.shape))
     return image
 
 
@@ -176,83 +177,87 @@ def overlay(
     picture: np.ndarray,
     values: np.ndarray,
     *,
-    title: str = "",
+    colour: str = "black",
     limit: float | None = None,
+    part: Sequence | None = None,
     at: tuple[float, float] = (0, 0),
 ) -> None:
-    """Draw an image darkened where a map (n, n) over it is low; the map is scaled up smoothly.
+    """Draw an image (3, H, W), uint8, grey where a map (n, n) is 0, in colour where it is high.
 
-    What has 0.7 of `limit`, by default of the map's largest value, is not darkened at all. `at` is
-    as for `image`.
-    """
-    image(axes, picture, title=title, at=at)
-    values = np.asarray(values, dtype=float)
-    bright = np.clip(values / max(0.7 * (limit or float(values.max())), 1e-12), 0, 1)
-    shade = np.zeros((*values.shape, 4))
-    shade[..., 3] = 0.72 * (1 - bright)
-    axes.imshow(shade, extent=axes.images[-1].get_extent(), interpolation="bilinear")
-
-
-def mark(axes: Axes, peak: Sequence, landmark: Sequence | None, at: Sequence = (0, 0)) -> None:
-    """Draw a cross at a peak and a ring at a landmark, (row, col) in pixels of an image.
-
-    A landmark that is NaN, because its part is not in the picture, is not drawn. `at` is as for
+    A line of `colour` is at half the map's peak, and a ring at the peak. What has 0.7 of `limit`,
+    by default of the peak, has all its colour. `part` is as the landmark for `mark`, `at` as for
     `image`.
     """
-    row, column = at
-    place = column + float(peak[1]), row + float(peak[0])
-    for colour, size, width in (("white", 10, 5), (COLOURS[5], 8, 2.5)):
-        axes.plot(*place, "x", color=colour, ms=size, mew=width)
-    if landmark is not None:
-        for colour, width in (("black", 4), ("white", 2)):
-            place = column + float(landmark[1]), row + float(landmark[0])
-            axes.plot(*place, "o", ms=12, mfc="none", mec=colour, mew=width)
+    picture, values = torch.as_tensor(picture) / 255, torch.as_tensor(values).double()
+    size, peak = picture.shape[1:], float(values.max())
+    smooth = nn.functional.interpolate(values[None, None], size=size, mode="bicubic")[0, 0]
+    share = (smooth / max(0.7 * (limit or peak), 1e-12)).clamp(0, 1)
+    image(axes, share * picture + (1 - share) * (0.55 + 0.45 * picture.mean(0)), at=at)
+    if float(smooth.min()) < peak / 2:  # otherwise there is no such line
+        line = {"levels": [peak / 2], "colors": [colour], "linewidths": 1.6, "origin": "upper"}
+        axes.contour(smooth, extent=axes.images[-1].get_extent(), **line).set(path_effects=EDGE)
+    mark(axes, _peak(values, size) if peak > 0 else None, part, at)
 
 
-def contact_sheet(axes: Axes, shown: Iterable[Sequence], *, columns: int, limit: float) -> None:
+def mark(axes: Axes, peak, landmark=None, at: tuple[float, float] = (0, 0)) -> None:
+    """Draw a ring at a peak and a cross at a landmark, (row, col) in pixels of an image.
+
+    What is None or NaN, as a landmark whose part is not in the picture, is not drawn. `at` is as
+    for `image`.
+    """
+    look = {"ms": 7, "mew": 1.5, "mfc": "none", "path_effects": EDGE}
+    for place, sign, colour in ((peak, "o", "black"), (landmark, "x", COLOURS[5])):
+        if place is not None:
+            axes.plot(place[1] + at[1], place[0] + at[0], sign, mec=colour, **look)
+
+
+def contact_sheet(axes: Axes, shown: Iterable[Sequence], *, columns: int, **look) -> None:
     """Draw images on one pair of axes, which is twice as quick as one pair for each.
 
-    `shown` has for each image the image (3, H, W), the map over it, as for `overlay`, and the peak
-    and landmark, as for `mark`.
+    `shown` has for each image the image (3, H, W), the map over it and the place of a part, as for
+    `overlay`, which also gets the `look`: colour and limit.
     """
     gap, corners = 4, []
-    for i, (picture, values, peak, landmark) in enumerate(shown):
+    for i, (picture, values, part) in enumerate(shown):
         side = picture.shape[-1]
         corners.append((i // columns * (side + gap), i % columns * (side + gap)))
-        overlay(axes, picture, values, limit=limit, at=corners[-1])
-        mark(axes, peak, landmark, corners[-1])
+        overlay(axes, picture, values, part=part, at=corners[-1], **look)
     axes.set(xlim=(0, columns * (side + gap) - gap), ylim=(corners[-1][0] + side, 0))
 
 
 def gallery(
     pictures: Tensor,
-    points: Tensor,
-    scores: Tensor,
+    maps: Tensor,
     filters: Sequence[int],
     titles: Sequence[str],
     *,
     top: int = 5,
 ) -> Figure:
-    """A row for each filter: where it peaks highest, marked, and the mean of what is seen there.
+    """A row for each filter: where it fires on its top pictures, and the mean of what is there.
 
-    For pictures (N, 3, H, W) uint8, with points (N, C, 2) in pixels and scores (N, C), where each
-    filter peaks and how high. A row has `top` pictures, and the mean is over as many.
+    For pictures (N, 3, H, W) uint8 and maps (N, C, n, n) of them, drawn as by `overlay`. A row has
+    the `top` pictures with the highest peaks, and the mean is over their surroundings of a third.
     """
     reach = pictures.shape[-1] // 6
     around = nn.functional.pad(pictures.float() / 255, [reach] * 4, mode="replicate")
-    size = (1.3 * (top + 1) + 2, 1.4 * len(filters))
+    size = (1.6 * (top + 1) + 1.6, 1.66 * len(filters))
     fig, grid = plt.subplots(len(filters), top + 1, figsize=size, squeeze=False)
     for line, f, title in zip(grid, filters, titles, strict=True):
         seen = []
-        for axes, i in zip(line, scores[:, f].topk(top).indices, strict=False):
-            image(axes, pictures[i])
-            mark(axes, points[i, f], None)
-            rows, columns = (slice(int(x), int(x) + 2 * reach + 1) for x in points[i, f])
-            seen.append(around[i, :, rows, columns])
+        for axes, i in zip(line, maps[:, f].amax((1, 2)).topk(top).indices, strict=False):
+            overlay(axes, pictures[i], maps[i, f])
+            row, column = _peak(maps[i, f], pictures.shape[2:]).int()
+            seen.append(around[i, :, row : row + 2 * reach + 1, column : column + 2 * reach + 1])
         image(line[-1], torch.stack(seen).mean(0))
         line[0].set_ylabel(title, rotation=0, ha="right", va="center")
     grid[0, -1].set_title("their mean")
     return fig
+
+
+def _peak(values: Tensor, size: Sequence[int]) -> Tensor:
+    """Where a map (n, n) over a picture of a size is largest, (row, col) in its pixels."""
+    unit = torch.tensor(divmod(int(values.argmax()), values.shape[1]))
+    return (unit + 0.5) * torch.tensor(size) / torch.tensor(values.shape)
 
 
 def _readable_on(colour: Sequence[float]) -> str:

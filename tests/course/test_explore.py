@@ -430,19 +430,18 @@ def test_an_older_recording_is_refused(tmp_path) -> None:
 
 
 def test_a_contact_sheet_marks_every_picture_at_its_own_place() -> None:
-    axes, picture, values = Figure().add_subplot(), np.zeros((3, 64, 64)), np.ones((16, 16))
-    shown = [(picture, values, (10 * i, 1), (20, 30)) for i in range(4)]
+    axes, shown = Figure().add_subplot(), []
+    for i in range(4):
+        values = np.zeros((16, 16))
+        values[2 * i, 0] = 1
+        shown.append((np.zeros((3, 64, 64)), values, (20, 30)))
     icnn.show.contact_sheet(axes, shown, columns=3, limit=1)
-    crosses, rings = axes.lines[1::4], axes.lines[3::4]
-    assert [line.get_xydata()[0].tolist() for line in crosses] == [
-        [1, 0],
-        [69, 10],
-        [137, 20],
-        [1, 98],
-    ]
-    assert rings[3].get_xydata()[0].tolist() == [30, 88]
-    assert {tuple(it.get_extent()) for it in axes.images[:2]} == {(0, 64, 64, 0)}
-    assert {tuple(it.get_extent()) for it in axes.images[6:]} == {(0, 64, 132, 68)}
+    rings, crosses = axes.lines[::2], axes.lines[1::2]
+    places = [line.get_xydata()[0].tolist() for line in rings]
+    assert places == [[2, 2], [70, 10], [138, 18], [2, 94]]
+    assert crosses[3].get_xydata()[0].tolist() == [30, 88]
+    extents = [tuple(it.get_extent()) for it in axes.images]
+    assert extents[0] == (0, 64, 64, 0) and extents[3] == (0, 64, 132, 68)
     assert (axes.get_xlim(), axes.get_ylim()) == ((0, 200), (132, 0))
 
 

@@ -20,7 +20,7 @@ from icnn.data import PartDataset
 from icnn.network import InterpretableCNN
 from icnn.receptive_field import ReceptiveField
 
-NETWORKS = ("interpretable", "plain")
+NETWORKS = {"interpretable": show.COLOURS[2], "plain": show.COLOURS[0]}
 FILTERS = (16, 32, 48, 48, 48)  # of the five conv layers
 PER_BLOCK = 3  # convolution, batch normalisation, ReLU
 PICTURES = 100  # of the test split that can be chosen
@@ -47,15 +47,9 @@ pictures = cache(partial(icnn.data.creatures, "test"))
 
 
 @cache
-def networks() -> dict[str, icnn.network.SmallCNN]:
-    """The shipped networks, seed 0, as in lesson 6."""
-    return {name: icnn.checkpoints.load(name) for name in NETWORKS}
-
-
-@cache
 def layers() -> dict[str, list[Layer]]:
-    """What every layer of both networks does; takes some seconds, once."""
-    return {name: _measure(name, network.backbone) for name, network in networks().items()}
+    """What every layer of the shipped networks does, seed 0; takes some seconds, once."""
+    return {name: _measure(name, icnn.checkpoints.load(name).backbone) for name in NETWORKS}
 
 
 def _measure(name: str, features: torch.nn.Sequential) -> list[Layer]:
@@ -105,10 +99,10 @@ def of_model(model: InterpretableCNN, data: PartDataset) -> Explorer:
 
 def draw(network: str, layer: int, filter: int, picture: int) -> Picture:
     """One filter of a shipped network on one test picture."""
-    return draw_filter(layers()[network][layer - 1], filter, picture)
+    return draw_filter(layers()[network][layer - 1], filter, picture, NETWORKS[network])
 
 
-def draw_filter(of: Layer, filter: int, picture: int) -> Picture:
+def draw_filter(of: Layer, filter: int, picture: int, colour=show.COLOURS[2]) -> Picture:
     """The picture, map, mask and masked map of one filter; below, its top pictures."""
     test, scores = of.data, of.scores[:, filter]
     top = scores.topk(min(TOP, len(scores))).indices.tolist()
@@ -122,23 +116,24 @@ def draw_filter(of: Layer, filter: int, picture: int) -> Picture:
     fig.subplots_adjust(left=0.01, right=0.99, wspace=0.06)
     animal = test.categories[test.labels[picture]]
     show.image(above[0], test.images[picture], title=f"picture {picture}: {animal}")
+    above[0].autoscale(False)
     show.maps(above[1], maps[0], limit=limit, title="map x")
     show.maps(above[2], masks[0], limit=1, title="mask at its peak")
-    show.overlay(above[3], test.images[picture], masked[0], title="where x ∘ mask is", limit=limit)
-    points = of.field.pixels(of.units[[picture, *top], filter])
-    marks = test.landmarks[[picture, *top], part] if part >= 0 else [None] * len(points)
-    (row, column), (height, width) = points[0].tolist(), of.field.size
+    look = {"colour": colour, "limit": limit}
+    show.overlay(above[3], test.images[picture], masked[0], **look)
+    above[3].set_title("where x ∘ mask is")
+    peak = of.field.pixels(of.units[picture, filter])
+    marks = test.landmarks[[picture, *top], part] if part >= 0 else [None] * (1 + len(top))
+    (row, column), (height, width) = peak.tolist(), of.field.size
     corner = column - width / 2, row - height / 2
     above[0].add_patch(Rectangle(corner, width, height, fill=False, ec=show.COLOURS[5], lw=2))
-    show.mark(above[0], points[0], marks[0])
-    side = test.images.shape[-1]
-    above[0].set(xlim=(0, side), ylim=(side, 0))
-    above[1].plot(*of.units[picture, filter].flip(0), "x", color="white", ms=8, mew=2)
-    shown = zip(test.images[top], masked[1:], points[1:], marks[1:], strict=True)
-    show.contact_sheet(fig.add_axes((0.01, 0.01, 0.98, 0.36)), shown, columns=TOP, limit=limit)
+    show.mark(above[0], peak, marks[0])
+    show.mark(above[1], of.units[picture, filter])
+    shown = zip(test.images[top], masked[1:], marks[1:], strict=True)
+    show.contact_sheet(fig.add_axes((0.01, 0.01, 0.98, 0.36)), shown, columns=TOP, **look)
     name = test.parts[part] if part >= 0 else "no part"
     tracks = f"{name} ({float(of.tracking[filter]):.2f})" if part >= 0 else name
-    fig.text(0.01, 0.455, "cross: its peak · box: what it can see · ring: the part it tracks")
+    fig.text(0.01, 0.455, "ring: its peak · box: what it can see · cross: the part it tracks")
     most = f"the {len(top)} pictures on which filter {filter} fires most; tracks: {tracks}"
     fig.text(0.01, 0.385, most)
 
@@ -155,7 +150,7 @@ def draw_filter(of: Layer, filter: int, picture: int) -> Picture:
     alt = (
         f"Filter {filter} of {of.name} on picture {picture}, "
         f"{animal}: its map, its mask, the masked map over the picture; below, the {len(top)} "
-        f"pictures on which it fires most, darkened where the masked map is weak. {numbers}"
+        f"pictures on which it fires most, grey where the masked map is weak. {numbers}"
     )
     return Picture(fig, alt, numbers)
 
@@ -175,7 +170,7 @@ SUBJECT = (
 EXPLORER = Filters(
     "filters",
     (
-        Choice("network", "network", NETWORKS, NETWORKS[0]),
+        Choice("network", "network", tuple(NETWORKS), "interpretable"),
         Slider("layer", "conv layer", 1, len(FILTERS), len(FILTERS)),
         Slider("filter", "filter", 0, lambda state: FILTERS[state["layer"] - 1] - 1, 8),
         Slider("picture", "test picture", 0, PICTURES - 1, 4),

@@ -39,12 +39,10 @@ def draw(n: int, beta: float, row: int, column: int) -> Picture:
     show.maps(grid[1], template, signed=True, limit=1, title=f"template, μ = ({row}, {column})")
     show.maps(grid[2], mask, limit=1, title="mask at μ")
     show.maps(grid[3], x * mask, limit=4, title="x ∘ mask")
-    show.maps(grid[4], everywhere - nowhere, title="fitness of every $T_μ$")
-    grid[4].plot(best[1], best[0], "x", color="white", ms=8, mew=2)
+    show.maps(grid[4], everywhere - nowhere, peak=True, title="fitness of every $T_μ$")
     for axes in grid:
-        for colour, width in (("white", 4), (show.COLOURS[5], 2)):
-            axes.plot(column, row, "o", ms=12, mfc="none", mec=colour, mew=width)
-    fig.text(0.99, 0.02, "ring: μ · cross: the best μ · darkest: no better than $T^-$", ha="right")
+        show.mark(axes, None, (row, column))
+    fig.text(0.99, 0.02, "cross: μ · ring: the best μ · darkest: no better than $T^-$", ha="right")
 
     here = float(everywhere[row, column])
     alt = (
