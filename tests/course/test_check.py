@@ -84,6 +84,13 @@ def test_what_a_task_says_is_complete(task) -> None:
         assert task.name in task.own
 
 
+def test_every_mistake_in_the_table_belongs_to_a_task() -> None:
+    assert _runner.SLIPS.keys() == {*TASKS, "shared"}
+    shared = [name for task in TASKS.values() for name in task.shared]
+    assert _runner.SLIPS["shared"].keys() == set(shared)
+    assert [name for name, count in Counter(shared).items() if count < 2] == []
+
+
 def test_the_numbers_of_cases_in_the_exercises_are_those_of_the_checkers() -> None:
     saved = {}
     for path in Path(__file__).parents[2].glob("notebooks/exercises/source/*.ipynb"):
