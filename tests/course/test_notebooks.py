@@ -5,6 +5,7 @@ That its outputs are those of today's code is checked by nbval, which runs every
 
 from __future__ import annotations
 
+import ast
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -82,6 +83,38 @@ def test_the_lesson_says_of_itself_what_the_registry_says(entry: Lesson) -> None
             last = prose(lesson).strip().splitlines()[-1]
             after = REGISTRY[entry.number + 1]
             assert re.search(rf"\[[^\]]*{after.number}[^\]]*\]\({after.file}", last)
+
+
+class WithoutTexts(ast.NodeTransformer):
+    """Code as it is in every language: texts are left out, what they print is kept."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
+        printed = [ast.unparse(it) for it in node.values if isinstance(it, ast.FormattedValue)]
+        return ast.Constant(" ".join(sorted(printed)))
+
+
+def untranslated(cell) -> list[str]:
+    """What a translation must not touch: code, formulas, names in the text, links."""
+    if cell.cell_type == "code":
+        return [ast.unparse(WithoutTexts().visit(ast.parse(cell.source)))]
+    formulas, names = re.findall(r"\$[^$]+\$", cell.source), re.findall(r"`[^`]+`", cell.source)
+    links = re.findall(r"\]\(([^)]+)\)", cell.source)
+    return sorted([*formulas, *names, *(it for it in links if not it.startswith("00_start_here"))])
+
+
+@pytest.mark.parametrize(
+    "entry", [it for it in REGISTRY if it.translations], ids=lambda it: it.file
+)
+def test_a_translation_has_the_cells_of_its_lesson_code_formulas_and_links(entry: Lesson) -> None:
+    files = (entry.file, *entry.translations.values())
+    lesson, *others = (nbformat.read(NOTEBOOKS / f"{it}.ipynb", as_version=4) for it in files)
+    for other in others:
+        for one, same in zip(lesson.cells, other.cells, strict=True):
+            assert (one.cell_type, one.metadata) == (same.cell_type, same.metadata), one.id
+            assert untranslated(one) == untranslated(same), one.id
 
 
 def test_every_cell_was_run_once_from_top_to_bottom(lesson) -> None:
