@@ -20,6 +20,7 @@ import icnn
 from icnn.course import show
 from icnn.experiments import photos
 from icnn.experiments.table import read_rows, write_rows
+from icnn.measure import seed_interval
 
 FILTERS, IMAGES = 3, 6
 KEY = ("protocol", "category", "variant", "seed")
@@ -39,9 +40,9 @@ def summary(rows: list[dict[str, str]]) -> list[list[str]]:
 def write_intervals(folder: Path) -> None:
     """Write intervals.csv: means of each variant, and how much more than plain, with intervals.
 
-    The differences are paired: the same splits, the same pictures. 95 % intervals from drawing
-    seeds and, for each, the pictures of every animal. "chosen" is the variant that the validation
-    pictures of each split are for (`photos.chosen`).
+    The differences are paired: the same splits, the same pictures. 95 % intervals as lesson 7 has
+    them, over splits and the drawn pictures of every animal; NaN for one split alone. "chosen" is
+    the variant that the validation pictures of each split are for (`photos.chosen`).
     """
     table = read_rows(folder / "results.csv")
     drawn = {tuple(row[name] for name in KEY): _drawn(folder, row) for row in table}
@@ -79,9 +80,6 @@ def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Ite
     variants = {v: dict.fromkeys(seeds, v) for v in dict.fromkeys(key[2] for key in runs)}
     if set(photos.LAMBDAS) <= set(variants):
         variants["chosen"] = {s: photos.chosen(table, protocol, s) for s in seeds}
-    draw = np.random.default_rng(0)
-    which = draw.integers(len(seeds), size=(1000, len(seeds), 1))
-    picture = draw.integers(1, photos.SAMPLES + 1, size=(1000, len(seeds), len(animals)))
     for (variant, of), measure in itertools.product(variants.items(), MEASURES):
         keys = [[(protocol, a, of[s], s) for s in seeds] for a in animals]
         base = [[(protocol, a, "plain", s) for s in seeds] for a in animals]
@@ -91,10 +89,12 @@ def _compare(table, drawn, protocol: str, title: str, animals: list[str]) -> Ite
             np.array([[drawn[k][measure] for k in row] for row in some]) for some in (keys, base)
         )
         means, more = values[:, :, 0].mean(0), values - plain
-        again = more[np.arange(len(animals)), which, picture].mean((1, 2))
-        ends = np.nanquantile(again, [0.025, 0.975])  # NaN: one picture, drawn again and again
-        std = means.std(ddof=1) if len(seeds) > 1 else 0
-        numbers = means.mean(), std, more[:, :, 0].mean(), *ends
+        std, ends, differences = 0, (np.nan, np.nan), more[:, :, 0].mean(0)
+        if len(seeds) > 1:  # of the drawn pictures NaN: one picture, drawn again and again
+            variance = np.nanvar(more[:, :, 1:], axis=2).sum() / more[:, :, 0].size ** 2
+            std = means.std(ddof=1)
+            ends = seed_interval(torch.from_numpy(differences), variance=variance)
+        numbers = means.mean(), std, differences.mean(), *ends
         yield [protocol, title, variant, measure, *(f"{number:.4f}" for number in numbers)]
 
 
