@@ -194,7 +194,7 @@ def test_a_release_shows_what_the_right_answer_gives(source, release) -> None:
     shown = [cell for cell in release.cells if "The right answer gives" in cell.source]
     assert len(wanted) == len(shown) == len(tasks(source))
     for cell, target in zip(wanted, shown, strict=True):
-        pictures = [o for o in cell.outputs if "text/html" in o.get("data", {})]
+        pictures = [o for o in cell.outputs if "<img" in o.get("data", {}).get("text/html", "")]
         assert len(target.get("attachments", {})) == len(pictures)
         assert len(re.findall(r"!\[.{20,}\]\(attachment:", target.source)) == len(pictures)
 
