@@ -41,7 +41,7 @@ def draw(epoch: int, filter: int, variant: str) -> Picture:
     fig.text(0.01, 0.94, f"{variant}, filter {number} {when} · ring: peak · cross: {name}")
     lines = zip(VARIANTS, tape.tracking[:, :, f], "os^", show.COLOURS, strict=False)
     for network, line, marker, colour in lines:
-        thick = {"lw": 3, "ms": 7} if network == variant else {"lw": 1, "ms": 4}
+        thick = {"lw": 3, "ms": 7} if network == variant else {"lw": 1, "ms": 4, "zorder": 3}
         curves.plot(line, marker=marker, color=colour, label=network, **thick)
     curves.axvline(epoch, color="black", ls=":", lw=1)
     curves.axhline(0, color="0.6", lw=0.8)
