@@ -70,7 +70,7 @@ recording: environment ## record the training that lesson 5 replays again
 ablations: environment ## train the networks of lesson 8 again (goes on where it was interrupted)
 	$(VENV_PYTHON) tools/make_tables.py ablations
 
-long: environment ## train three networks of lesson 8 with fifty seeds (goes on likewise)
+long: environment ## train three networks of lesson 8 with fifty seeds, and for 500 epochs (goes on likewise)
 	$(VENV_PYTHON) tools/make_tables.py long
 
 rethink: environment ## run the experiments of lesson 10 again (goes on where it was interrupted)

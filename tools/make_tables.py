@@ -1,6 +1,6 @@
 """Run the experiments of lessons 8 and 10 and write their tables.
 
-`make ablations` and `make rethink` take about an hour each on one core, `make long` three; all
+`make ablations` and `make rethink` take about an hour each on one core, `make long` a night; all
 cores are used. Rows are written when a run ends, so an interrupted command goes on where it was.
 The networks of `CONFIGURATIONS` are trained for this; all else is measured on the shipped networks
 of lesson 5.
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib.metadata import version
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from types import ModuleType
 
@@ -39,6 +39,9 @@ LESSON_8 = (
     *("accuracy", "instability", "tracking", "selectivity", "mass in mask", "live filters"),
     "peak spread",
 )
+KEPT = ("plain", "mask only", "mask + loss")
+LONG = (*LESSON_8, "tracking, all pictures")
+LONGEST, STRIDE = ablation.Recipe(1000, 500), 20  # looked at every so many epochs
 READ_OTHERWISE = ("plain, masked", "plain, max", "mask only, max", "interpretable, max")
 LEARNERS = (*VARIANTS, "untrained", *READ_OTHERWISE)
 TABLES: dict[str, tuple] = {}  # name of a CSV file → header, tasks, and what gives their rows
@@ -58,15 +61,22 @@ def seed_by_seed(names: Iterable[str], seeds: Iterable[int] = SEEDS) -> list[tup
     return [(name, seed) for seed in seeds for name in names]
 
 
-def trained(lesson: ModuleType, name: str, seed: int) -> tuple[icnn.SmallCNN, float]:
+def trained(
+    lesson: ModuleType,
+    name: str,
+    seed: int,
+    recipe: ablation.Recipe | None = None,
+    on_epoch: Callable[[icnn.SmallCNN], None] | None = None,
+) -> tuple[icnn.SmallCNN, float]:
     """One network of a lesson's `CONFIGURATIONS`, and the seconds that its training took."""
     chosen = lesson.CONFIGURATIONS[name]
-    train = icnn.data.creatures("train").subset(slice(0, chosen.recipe.images))
+    images, epochs = recipe or chosen.recipe
+    train = icnn.data.creatures("train").subset(slice(0, images))
     if chosen.tinted:
         train = ablation.tinted(train, seed=seed)
     few = icnn.data.creatures("validation").subset(slice(0, 500))
     model, start = lesson.build(name, seed=seed), time.perf_counter()
-    icnn.fit(model, train, few, epochs=chosen.recipe.epochs, seed=seed, progress=False)
+    icnn.fit(model, train, few, epochs=epochs, seed=seed, progress=False, on_epoch=on_epoch)
     return model, time.perf_counter() - start
 
 
@@ -86,21 +96,48 @@ def ablate(name: str, seed: int) -> Iterator[list]:
     yield [*(float(found[measure]) for measure in LESSON_8), *shifted, round(seconds)]
 
 
-@table(
-    *("long/seeds", *LESSON_8, "tracking, all pictures", "seconds"),
-    tasks=seed_by_seed(("plain", "mask only", "mask + loss"), range(50)),
-    first="configuration",
-)
+@table("long/seeds", *LONG, "seconds", tasks=seed_by_seed(KEPT, range(50)), first="configuration")
 def repeat(name: str, seed: int) -> Iterator[list]:
     """How often does a seed fail, and what do three seeds not show?"""
     model, seconds = trained(ablation, name, seed)
+    yield [*look_at(model)[0], round(seconds)]
+
+
+@table(
+    *("long/epochs", "epoch", *LONG, "information", "same part", "same category"),
+    tasks=seed_by_seed(KEPT),
+    first="configuration",
+)
+def outlast(name: str, seed: int) -> Iterator[list]:
+    """Do filters keep their part and category? The share that has those of the look before."""
+    looks, epochs = [], count(1)
+
+    def look(model: icnn.SmallCNN) -> None:
+        if (epoch := next(epochs)) % STRIDE == 0:
+            looks.append((epoch, *look_at(model)))
+
+    trained(ablation, name, seed, LONGEST, look)
+    same, before = [float("nan")] * 2, None
+    for epoch, row, information, jobs in looks:
+        if before is not None:
+            same = (jobs == before).double().mean(1).tolist()
+        yield [epoch, *row, information, *same]
+        before = jobs
+
+
+@torch.no_grad()
+def look_at(model: icnn.SmallCNN) -> tuple[list[float], float, torch.Tensor]:
+    """A row of `LONG`, nats of information, and each filter's part and category (2, C)."""
     data = icnn.data.creatures("test")
-    found = redundancy.measure(model, data)
-    maps = icnn.predict(model.maps, data)
-    peaks = redundancy.peak_points(model, maps[:, icnn.live_filters(maps)])
-    tracking = icnn.best_part_tracking(*peaks, data.landmarks, top=len(data)).tracking
-    measures = (float(found[measure]) for measure in LESSON_8)
-    yield [*measures, tracking.nanmean().item(), round(seconds)]
+    found, maps = redundancy.measure(model, data), icnn.predict(model.maps, data)
+    points, scores = redundancy.peak_points(model, maps)
+    everywhere = icnn.best_part_tracking(points, scores, data.landmarks, top=len(data)).tracking
+    tracking = everywhere[icnn.live_filters(maps)].nanmean().item()
+    part = icnn.best_part_tracking(points, scores, data.landmarks).part
+    category = icnn.assign_categories(maps, data.labels, len(data.categories))
+    loss = icnn.filter_loss(maps, sharpness=2.0, scale=scores.mean(0).clamp_min(1e-6))
+    row = [*(float(found[measure]) for measure in LESSON_8), tracking]
+    return row, -loss.item(), torch.stack([part, category])
 
 
 @table(

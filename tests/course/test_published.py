@@ -165,3 +165,20 @@ def test_what_many_seeds_show_is_what_their_table_says() -> None:
     assert "the mask adds {} and {}.".format(*gains) in sentence
     assert (plain["accuracy"] < 0.5).sum() == 1
     assert min(mask["accuracy"].min(), both["accuracy"].min()) > 0.8
+
+
+def test_in_a_long_training_the_information_rises_and_the_filters_get_worse() -> None:
+    rows = tables.read("long", "epochs.csv")
+    both = [row for row in rows if row["configuration"] == "mask + loss"]
+    change = {m: float(both[-1][m]) - float(both[12][m]) for m in both[0] if m != "configuration"}
+    assert (both[12]["epoch"], both[-1]["epoch"]) == ("260", "500")
+    assert change["information"] > 0.15
+    assert change[ALL] < -0.3 and change["accuracy"] < -0.05 and change["selectivity"] < -0.02
+    assert change["peak spread"] > 2 and change["instability"] > 0.005  # to no one place
+    text = " ".join(RESULTS.read_text(encoding="utf-8").split())
+    assert (
+        f"from {float(both[12][ALL]):.2f} to {float(both[-1][ALL]):.2f}".replace("-", "−").replace(
+            "0.", "."
+        )
+        in text
+    )
