@@ -45,13 +45,14 @@ masked_maps = Task(
 )
 
 
-def _running_peak(old, x, momentum):
+def _running_peak(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
-    return new if old is None else old + momentum * (new - old)
+    share = max(momentum, 1 / (seen + 1))
+    return new if old is None else old + share * (new - old)
 
 
-def _has_gradient(function, old, x, momentum) -> bool:
-    returned = function(old, x.requires_grad_(), momentum)
+def _has_gradient(function, old, x, *options) -> bool:
+    returned = function(old, x.requires_grad_(), *options)
     return isinstance(returned, Tensor) and returned.requires_grad
 
 
@@ -62,20 +63,20 @@ running_peak = Task(
     _running_peak,
     outputs={"the running peak": "(C,)"},
     cases={
-        Given(OLD, random(4, 3, 5, 5, seed=51), 0.1): "four images, three filters and a momentum "
-        "of 0.1",
-        Given(None, random(4, 3, 5, 5, seed=52), 0.1): "the first batch, where old is None",
-        Given(OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3): "a momentum of 0.3",
-        Given(torch.tensor([5.0]), EXAMPLE, 0.1): "the worked example",
+        Given(OLD, random(4, 3, 5, 5, seed=51), 0.1, 30): "a momentum of 0.1 after 30 batches",
+        Given(None, random(4, 3, 5, 5, seed=52), 0.1, 0): "the first batch, where old is None",
+        Given(OLD, 2 * random(3, 3, 4, 4, seed=53), 0.3, 12): "a momentum of 0.3 after 12 batches",
+        Given(OLD, random(3, 3, 4, 4, seed=50), 0.1, 4): "the fifth batch, a fifth of the mean",
+        Given(torch.tensor([5.0]), EXAMPLE, 0.1, 1): "the worked example, the second batch",
     },
     edges={
-        Given(OLD, random(2, 3, 3, 3, seed=54), 1.0): "a momentum of 1, which forgets the past",
-        Given(torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25): "an old "
+        Given(OLD, random(2, 3, 3, 3, seed=54), 1.0, 9): "a momentum of 1, which forgets the past",
+        Given(torch.zeros(2, dtype=torch.float64), random(3, 2, 4, 4, seed=55), 0.25, 3): "an old "
         "value of 0, which is not the same as None",
-        Given(OLD[:2], random(1, 2, 4, 4, seed=56), 0.5): "a batch of one image",
-        Given(OLD, random(4, 3, 5, 5, seed=57), 0.1, use=_has_gradient): "maps that need a "
+        Given(OLD[:2], random(1, 2, 4, 4, seed=56), 0.5, 1): "a batch of one image",
+        Given(OLD, random(4, 3, 5, 5, seed=57), 0.1, 20, use=_has_gradient): "maps that need a "
         "gradient, which the running peak should not carry on",
-        Given(None, random(4, 3, 5, 5, seed=58), 0.1, use=_has_gradient): "the first batch with "
+        Given(None, random(4, 3, 5, 5, seed=58), 0.1, 0, use=_has_gradient): "the first batch with "
         "maps that need a gradient, which should not be carried on",
     },
     own=("InterpretableLayer._update_peak",),

@@ -193,15 +193,26 @@ def scale_changed(x, *, sharpness=None, scale=None, beta=4.0):
 # --- score_gradient ------------------------------------------------------------------------------
 
 
+def _only(slope, chosen):
+    return (
+        slope
+        if chosen is None
+        else torch.zeros_like(slope).scatter(
+            2, chosen[..., None], slope.gather(2, chosen[..., None])
+        )
+    )
+
+
 @right("score_gradient")
-def closed_form(fitness, prior):
+def closed_form(fitness, prior, chosen=None, frozen=False):
     p = fitness.softmax(0)
     ell = (p / (p @ prior)[..., None]).log()
-    return prior * p * (ell - (p * ell).sum(0, keepdim=True))
+    baseline = 0 if frozen else (p * ell).sum(0, keepdim=True)
+    return _only(prior * p * (ell - baseline), chosen)
 
 
 @right("score_gradient")
-def closed_form_with_loops(fitness, prior):
+def closed_form_with_loops(fitness, prior, chosen=None, frozen=False):
     result = torch.zeros_like(fitness)
     for c in range(fitness.shape[1]):
         log_p = fitness[:, c] - fitness[:, c].logsumexp(0)
@@ -209,100 +220,142 @@ def closed_form_with_loops(fitness, prior):
         for t in range(len(prior)):
             ell = log_p[:, t] - log_x
             p = log_p[:, t].exp()
-            result[:, c, t] = prior[t] * p * (ell - torch.dot(p, ell))
+            own = prior[t] * p * (ell if frozen else ell - torch.dot(p, ell))
+            for b in range(len(fitness)):
+                if chosen is None or chosen[b, c] == t:
+                    result[b, c, t] = own[b]
     return result
 
 
 @right("score_gradient")
-def closed_form_with_numpy(fitness, prior):
+def closed_form_with_numpy(fitness, prior, chosen=None, frozen=False):
     s, q = fitness.numpy(), prior.numpy()
     p = np.exp(s - s.max(0))
     p = p / p.sum(0)
     ell = np.log(p) - np.log(np.einsum("nct,t->nc", p, q))[..., None]
-    return (q * p * (ell - np.einsum("nct,nct->ct", p, ell))).tolist()
+    slope = q * p * (ell if frozen else ell - np.einsum("nct,nct->ct", p, ell))
+    if chosen is not None:
+        slope = slope * np.eye(len(q))[chosen.numpy()]
+    return slope.tolist()
 
 
 @right("score_gradient")
-def by_the_jacobian(fitness, prior):
+def by_the_jacobian(fitness, prior, chosen=None, frozen=False):
     """The chain rule through the softmax, written out as a matrix."""
     p = fitness.softmax(0)
     outer = prior * (p / (p * prior).sum(-1, keepdim=True)).log()
     eye = torch.eye(len(p), dtype=p.dtype)
-    jacobian = torch.einsum("act,ab->abct", p, eye) - torch.einsum("act,bct->abct", p, p)
-    return torch.einsum("abct,act->bct", jacobian, outer)
+    others = 0 if frozen else torch.einsum("act,bct->abct", p, p)
+    jacobian = torch.einsum("act,ab->abct", p, eye) - others
+    return _only(torch.einsum("abct,act->bct", jacobian, outer), chosen)
 
 
 @wrong("score_gradient", "the gradient is to be derived")
-def by_autograd(fitness, prior):
+def by_autograd(fitness, prior, chosen=None, frozen=False):
     fitness = fitness.clone().requires_grad_()
     given = fitness.softmax(0)
     total = (prior * given * (given / (prior * given).sum(-1, keepdim=True)).log()).sum()
     return torch.autograd.grad(total, fitness)[0]
 
 
-@wrong("score_gradient", "Z_T is frozen")
-def nothing_taken_off(fitness, prior):
+@wrong("score_gradient", "no image loses what another one gains")
+def nothing_taken_off(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, chosen, True)
+
+
+@wrong("score_gradient", "yours takes it always")
+def never_frozen(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, chosen)
+
+
+@wrong("score_gradient", "yours does it if frozen")
+def the_other_way_round(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, chosen, not frozen)
+
+
+@wrong("score_gradient", "yours freezes p(x) too")
+def all_frozen(fitness, prior, chosen=None, frozen=False):
+    more = prior * fitness.softmax(0) if frozen else torch.zeros_like(fitness)
+    return closed_form(fitness, prior, chosen, frozen) + _only(more, chosen)
+
+
+@wrong("score_gradient", "yours are kept")
+def all_kept(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, frozen=frozen)
+
+
+@wrong("score_gradient", "in yours a map counts only where it is chosen")
+def dropped_too_early(fitness, prior, chosen=None, frozen=False):
     p = fitness.softmax(0)
-    return prior * p * (p / (p @ prior)[..., None]).log()
+    ell = _only((p / (p @ prior)[..., None]).log(), chosen)
+    return _only(prior * p * (ell - (0 if frozen else (p * ell).sum(0))), chosen)
+
+
+@wrong("score_gradient", "have the shape (N, C, T)")
+def the_chosen_entries_alone(fitness, prior, chosen=None, frozen=False):
+    slope = closed_form(fitness, prior, frozen=frozen)
+    return slope if chosen is None else slope.gather(2, chosen[..., None])[..., 0]
 
 
 @wrong("score_gradient", "counts all images alike")
-def plain_mean(fitness, prior):
+def plain_mean(fitness, prior, chosen=None, frozen=False):
     p = fitness.softmax(0)
     ell = (p / (p @ prior)[..., None]).log()
-    return prior * p * (ell - ell.mean(0))
+    return _only(prior * p * (ell - (0 if frozen else ell.mean(0))), chosen)
 
 
 @wrong("score_gradient", "sign, that of the loss")
-def downhill(fitness, prior):
-    return -closed_form(fitness, prior)
+def downhill(fitness, prior, chosen=None, frozen=False):
+    return -closed_form(fitness, prior, chosen, frozen)
 
 
 @wrong("score_gradient", "the factor p(T) is missing")
-def no_prior(fitness, prior):
-    return closed_form(fitness, prior) / prior
+def no_prior(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, chosen, frozen) / prior
 
 
 @wrong("score_gradient", "the factor p(x|T) is missing")
-def no_likelihood(fitness, prior):
-    return closed_form(fitness, prior) / fitness.softmax(0)
+def no_likelihood(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, chosen, frozen) / fitness.softmax(0)
 
 
 @wrong("score_gradient", "yours sums over the templates")
-def wrong_softmax(fitness, prior):
+def wrong_softmax(fitness, prior, chosen=None, frozen=False):
     p = fitness.softmax(2)
     ell = (p / (p @ prior)[..., None]).log()
-    return prior * p * (ell - (p * ell).sum(0, keepdim=True))
+    return _only(prior * p * (ell - (0 if frozen else (p * ell).sum(0))), chosen)
 
 
 @wrong("score_gradient", "in yours p(x) is missing")
-def no_marginal(fitness, prior):
+def no_marginal(fitness, prior, chosen=None, frozen=False):
     p = fitness.softmax(0)
-    return prior * p * (p.log() - (p * p.log()).sum(0))
+    return _only(prior * p * (p.log() - (0 if frozen else (p * p.log()).sum(0))), chosen)
 
 
 @wrong("score_gradient", "yours goes over the templates")
-def mean_over_templates(fitness, prior):
+def mean_over_templates(fitness, prior, chosen=None, frozen=False):
     p = fitness.softmax(0)
     ell = (p / (p @ prior)[..., None]).log()
-    return prior * p * (ell - (prior * ell).sum(2, keepdim=True))
+    mean = 0 if frozen else (prior * ell).sum(2, keepdim=True)
+    return _only(prior * p * (ell - mean), chosen)
 
 
 @wrong("score_gradient", "yours is the mutual information")
-def information_taken_off(fitness, prior):
+def information_taken_off(fitness, prior, chosen=None, frozen=False):
     p = fitness.softmax(0)
     ell = (p / (p @ prior)[..., None]).log()
-    return prior * p * (ell - icnn.mutual_information(fitness, prior)[:, None])
+    mean = 0 if frozen else icnn.mutual_information(fitness, prior)[:, None]
+    return _only(prior * p * (ell - mean), chosen)
 
 
 @wrong("score_gradient", "log₂")
-def in_bits(fitness, prior):
-    return closed_form(fitness, prior) / math.log(2)
+def in_bits(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, chosen, frozen) / math.log(2)
 
 
 @wrong("score_gradient", "should sum to 0 over the images")
-def a_constant_too_much(fitness, prior):
-    return closed_form(fitness, prior) + 0.1
+def a_constant_too_much(fitness, prior, chosen=None, frozen=False):
+    return closed_form(fitness, prior, chosen, frozen) + 0.1
 
 
 # --- paper_gradient ------------------------------------------------------------------------------

@@ -124,117 +124,140 @@ def inverted(x, *, beta=4.0):
 
 
 @right("running_peak")
-def by_the_formula(old, x, momentum):
+def by_the_formula(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
-    return new if old is None else old + momentum * (new - old)
+    share = max(momentum, 1 / (seen + 1))
+    return new if old is None else old + share * (new - old)
 
 
 @right("running_peak")
-def no_grad_and_two_shares(old, x, momentum):
+def no_grad_and_two_shares(old, x, momentum, seen):
     with torch.no_grad():
         new = x.flatten(2).max(dim=2)[0].sum(0) / len(x)
         if old is None:
             return new
+        if (seen + 1) * momentum < 1:
+            return (seen * old + new) / (seen + 1)
         return (1 - momentum) * old + momentum * new
 
 
 @right("running_peak")
-def peaks_with_numpy(old, x, momentum):
+def peaks_with_numpy(old, x, momentum, seen):
     new = torch.from_numpy(x.detach().numpy().max((2, 3)).mean(0))
-    return torch.lerp(old, new, momentum) if old is not None else new
+    return torch.lerp(old, new, max(momentum, 1 / (1 + seen))) if old is not None else new
 
 
 @right("running_peak")
-def peaks_with_loops(old, x, momentum):
+def peaks_with_loops(old, x, momentum, seen):
     new = []
     for c in range(x.shape[1]):
         highest = [float(x[b, c].max()) for b in range(x.shape[0])]
         new.append(sum(highest) / len(highest))
     if old is None:
         return new
-    return [float(o) + momentum * (n - float(o)) for o, n in zip(old, new, strict=True)]
+    share = 1 / min(seen + 1, 1 / momentum)
+    return [float(o) + share * (n - float(o)) for o, n in zip(old, new, strict=True)]
+
+
+@right("running_peak")
+def zeros_before_the_first(old, x, momentum, seen):
+    new = x.detach().amax((2, 3)).mean(0)
+    old = torch.zeros_like(new) if old is None else old
+    return old + max(momentum, 1 / (seen + 1)) * (new - old)
 
 
 @wrong("running_peak", "share of the old one")
-def momentum_on_the_old(old, x, momentum):
+def momentum_on_the_old(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
-    return new if old is None else momentum * old + (1 - momentum) * new
+    s = max(momentum, 1 / (seen + 1))
+    return new if old is None else s * old + (1 - s) * new
 
 
 @wrong("running_peak", "largest peak of the batch")
-def largest_of_all(old, x, momentum):
+def largest_of_all(old, x, momentum, seen):
     new = x.detach().amax((0, 2, 3))
-    return new if old is None else old + momentum * (new - old)
+    return new if old is None else old + max(momentum, 1 / (seen + 1)) * (new - old)
 
 
 @wrong("running_peak", "yours is the mean over the units")
-def means_not_peaks(old, x, momentum):
+def means_not_peaks(old, x, momentum, seen):
     new = x.detach().mean((0, 2, 3))
-    return new if old is None else old + momentum * (new - old)
+    return new if old is None else old + max(momentum, 1 / (seen + 1)) * (new - old)
 
 
 @wrong("running_peak", "yours averages the maps first")
-def peak_of_the_mean_map(old, x, momentum):
+def peak_of_the_mean_map(old, x, momentum, seen):
     new = x.detach().mean(0).amax((1, 2))
-    return new if old is None else old + momentum * (new - old)
-
-
-@wrong("running_peak", "yours starts from 0")
-def starts_at_zero(old, x, momentum):
-    new = x.detach().amax((2, 3)).mean(0)
-    old = torch.zeros_like(new) if old is None else old
-    return old + momentum * (new - old)
+    return new if old is None else old + max(momentum, 1 / (seen + 1)) * (new - old)
 
 
 @wrong("running_peak", "grows without end")
-def only_adds(old, x, momentum):
+def only_adds(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
-    return new if old is None else old + momentum * new
+    return new if old is None else old + max(momentum, 1 / (seen + 1)) * new
 
 
 @wrong("running_peak", "yours forgets it")
-def forgets(old, x, momentum):
+def forgets(old, x, momentum, seen):
     return x.detach().amax((2, 3)).mean(0)
 
 
 @wrong("running_peak", "yours is always 0.1")
-def fixed_momentum(old, x, momentum):
+def fixed_momentum(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
-    return new if old is None else 0.9 * old + 0.1 * new
+    return new if old is None else old.lerp(new, max(0.1, 1 / (seen + 1)))
 
 
 @wrong("running_peak", "averaged over the filters, too")
-def all_filters_alike(old, x, momentum):
+def all_filters_alike(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean().repeat(x.shape[1])
-    return new if old is None else old + momentum * (new - old)
+    return new if old is None else old + max(momentum, 1 / (seen + 1)) * (new - old)
 
 
 @wrong("running_peak", "carry a gradient")
-def with_gradient(old, x, momentum):
+def with_gradient(old, x, momentum, seen):
     new = x.amax((2, 3)).mean(0)
-    return new if old is None else old + momentum * (new - old)
+    return new if old is None else old + max(momentum, 1 / (seen + 1)) * (new - old)
 
 
 @wrong("running_peak", "changes its argument old in place")
-def old_in_place(old, x, momentum):
+def old_in_place(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
-    return new if old is None else old.lerp_(new, momentum)
+    return new if old is None else old.lerp_(new, max(momentum, 1 / (seen + 1)))
 
 
 @wrong("running_peak", "stops at the line “if not old:”")
-def truth_of_a_tensor(old, x, momentum):
+def truth_of_a_tensor(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
     if not old:
         return new
-    return old + momentum * (new - old)
+    return old + max(momentum, 1 / (seen + 1)) * (new - old)
 
 
 @wrong("running_peak", "an old value of 0, which is not the same as None")
-def zero_is_not_none(old, x, momentum):
+def zero_is_not_none(old, x, momentum, seen):
     new = x.detach().amax((2, 3)).mean(0)
     if old is None or not old.any():
         return new
-    return old + momentum * (new - old)
+    return old + max(momentum, 1 / (seen + 1)) * (new - old)
+
+
+@wrong("running_peak", "the first one outweighs them")
+def as_in_the_lesson(old, x, momentum, seen):
+    new = x.detach().amax((2, 3)).mean(0)
+    return new if old is None else old + momentum * (new - old)
+
+
+@wrong("running_peak", "the mean of all batches for ever")
+def never_forgets(old, x, momentum, seen):
+    new = x.detach().amax((2, 3)).mean(0)
+    return new if old is None else (seen * old + new) / (seen + 1)
+
+
+@wrong("running_peak", "counted as one of them")
+def one_too_few(old, x, momentum, seen):
+    new = x.detach().amax((2, 3)).mean(0)
+    return new if old is None else old + max(momentum, 1 / seen) * (new - old)
 
 
 # --- assign_categories ---------------------------------------------------------------------------
