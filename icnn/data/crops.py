@@ -95,7 +95,7 @@ def _mapped(objects: Iterable[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, list
     What is mapped is in memory while it is used, and as long as nothing else needs the room.
     """
     others = []
-    with tempfile.TemporaryFile(buffering=2**20) as file:  # few large writes
+    with tempfile.TemporaryFile() as file:
         for image, *other in objects:
             file.write(np.ascontiguousarray(image.transpose(1, 2, 0)))  # as Pillow lays it, as ever
             others.append(other)
