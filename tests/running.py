@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from queue import Empty
 
-import matplotlib
 import nbval.plugin
 import pytest
 
@@ -21,9 +22,13 @@ os.environ.update(OMP_NUM_THREADS=THREADS, GOMP_SPINCOUNT="0")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")])
 )
-# Where the home cannot be written, this says so once, and gives every kernel another folder; each
-# would say so by itself otherwise, in the first cell of its lesson.
-matplotlib.get_cachedir()
+# Matplotlib with its own settings and its own list of fonts, for this run only: a list that another
+# process left incomplete has every kernel say on stderr which font it misses. The first process
+# makes it, before the others and the kernels read it.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _settings = tempfile.TemporaryDirectory(prefix="matplotlib-", ignore_cleanup_errors=True)
+    os.environ["MPLCONFIGDIR"] = _settings.name
+    importlib.import_module("matplotlib.font_manager")
 
 
 def pytest_xdist_auto_num_workers() -> int:
