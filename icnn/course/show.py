@@ -35,6 +35,7 @@ LOOK = {
     "legend.frameon": False,
 }
 PIXELS_PER_INCH = 110
+_SCORES: dict[str, bool] = {}  # of the predictions that a reader typed in this kernel
 EDGE = [withStroke(linewidth=3.5, foreground="white")]  # what has it is seen on light and dark
 
 
@@ -95,6 +96,29 @@ def expect(name: str, value: float, low: float, high: float) -> None:
     """
     mark = "✓" if low <= float(value) <= high else "✗"
     print(f"{name}: {value:.4g} {mark} expected {low:g} to {high:g}")
+
+
+def score(
+    name: str, guess: float | str | None, truth: float | str, within: float | None = None
+) -> None:
+    """Print a reader's prediction beside what came out, and how many were right so far.
+
+    A number is right within a quarter of the truth, or within a distance of its own, a word when it
+    is the same. Without a guess one line says so, whatever came out.
+    """
+    if guess is None:
+        print(f"{name}: no prediction typed")
+        return
+    if isinstance(truth, str):
+        right, found = str(guess).strip().casefold() == truth.casefold(), truth
+    else:
+        if not isinstance(guess, int | float):
+            raise TypeError(f"guess must be a number or None, got {guess!r}")
+        allowed = abs(truth) / 4 if within is None else within
+        right, found = abs(guess - truth) <= allowed, f"{float(truth):.3g}"
+    _SCORES[name] = right
+    told = f"{sum(_SCORES.values())} of {len(_SCORES)} predictions right so far"
+    print(f"{name}: you said {guess}, it is {found} {'✓' if right else '✗'} ({told})")
 
 
 def network(*pieces: str) -> None:
