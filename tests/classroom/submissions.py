@@ -107,8 +107,9 @@ def with_own_cells() -> NotebookNode:
     """A helper above the answer that needs it, and an import in our set-up cell."""
     notebook = sound(
         template_prior="def template_prior(n, *, alpha=None):\n    return helper(n, alpha)",
-        two_opinions="def two_opinions():\n    x = torch.zeros(3, 3)\n    x[0, 0] = math.sqrt(9)\n"
-        "    x[1:, 1:] = 2\n    x[1, 1] = 0\n    warn('mind the gap')\n    return x",
+        two_opinions="def two_opinions(variant=0):\n    x = torch.zeros(3, 3)\n"
+        "    x[0, 0] = math.sqrt(9)\n    x[1:, 1:] = 2\n    x[1, 1] = 0\n"
+        "    warn('mind the gap')\n    return x",
     )
     body = solutions(ONE)["template_prior"].replace(
         "template_prior(n, *, alpha=None)", "helper(n, alpha)"
