@@ -17,10 +17,13 @@ from itertools import count, product
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 
 import icnn
 from icnn._files import DATA, write_checksums
+from icnn.course.zoo.scene import CLUTTER, draw_again
+from icnn.data.shipped import PARTS
 from icnn.experiments import ablation
 from icnn.experiments.rethink import (
     assignment,
@@ -29,6 +32,7 @@ from icnn.experiments.rethink import (
     networks,
     redundancy,
     transfer,
+    truth,
 )
 from icnn.experiments.table import fill, workers
 from icnn.network import VARIANTS, small_cnn
@@ -228,6 +232,33 @@ def bound_names(variant: str, _: str) -> Iterator[list]:
     found = [named(variant, seed) for seed in SEEDS]
     for control, row in faithfulness.name_intervals(found, EXPLAINED).items():
         yield [control, *row]
+
+
+@table(
+    *("rethink/truth", "method", "measure", "minus", *(f"seed {s}" for s in SEEDS)),
+    *("mean", "low", "high"),
+    tasks=product(VARIANTS, ["all"]),
+)
+def know_the_truth(variant: str, _: str) -> Iterator[list]:
+    """Which explanation names what matters? Filters are called by other validation pictures."""
+    known, found = icnn.data.creatures("validation"), []
+    known = known.subset(slice(EXPLAINED, len(known)))
+    for seed in SEEDS:
+        model = network(variant, seed)
+        judged = (truth.judge(model, *drawn_again(s), known) for s in ("test", "validation"))
+        found.append(truth.tallies(*judged))
+    yield from truth.rows(found)
+
+
+@cache
+def drawn_again(split: str) -> list[truth.Drawings]:
+    """The explained pictures without each thing, and without each part before another scene."""
+
+    def draw(things: Iterable[str | int], moved: bool) -> truth.Drawings:
+        drawn = [draw_again(split, EXPLAINED, without=one, moved=moved) for one in (None, *things)]
+        return truth.Drawings(torch.from_numpy(drawn[0]), torch.from_numpy(np.stack(drawn[1:])))
+
+    return [draw((*PARTS, *range(CLUTTER)), moved=False), draw(PARTS, moved=True)]
 
 
 def main(folder: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from icnn.course.zoo.anatomy import Creature
 from icnn.course.zoo.shapes import Capsule, Ellipse, Point, Shape, Triangle, point, towards, turned
-from icnn.data.shipped import PARTS, SIDE, SPLITS, categories_of
+from icnn.data.shipped import PARTS, SIDE, SPLITS, add_noise, categories_of
 
 OUTLINE = 0.016 * SIDE
 MARGIN = 0.07 * SIDE  # landmarks keep this distance from the border
@@ -76,27 +76,62 @@ class Canvas:
         return slice(low[1], high[1]), slice(low[0], high[0])
 
 
-def draw(split: str, index: int):
-    """One image of a split again: what `draw_scene` returns, from the image's own seed."""
+def draw(split: str, index: int, *, without: str | int | None = None, moved: bool = False):
+    """One image of a split again: what `draw_scene` returns, from the image's own seed.
+
+    Or the same image without one thing, or with the same creature `moved` before another
+    background.
+    """
     seed = [list(SPLITS).index(split), index]
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
-    return draw_scene(rng, categories_of(split)[index], scrambled=split == "scrambled")
+    return draw_scene(
+        _generator(*seed),
+        categories_of(split)[index],
+        scrambled=split == "scrambled",
+        without=without,
+        other=_generator(*seed, 1) if moved else None,
+    )
 
 
-def draw_scene(rng: np.random.Generator, category: str | None, *, scrambled: bool = False):
+def _generator(*seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed)))
+
+
+def draw_again(split: str, count: int, **changes) -> np.ndarray:
+    """The first images of a split, with the noise that the loader adds: (N, 3, SIDE, SIDE) uint8.
+
+    Changed, if wanted, as by `draw`. Used in lesson 10.
+    """
+    images = np.stack([draw(split, index, **changes)[0] for index in range(count)])
+    return add_noise(images.transpose(0, 2, 3, 1), split).transpose(0, 3, 1, 2)
+
+
+def draw_scene(
+    rng: np.random.Generator,
+    category: str | None,
+    *,
+    scrambled: bool = False,
+    without: str | int | None = None,
+    other: np.random.Generator | None = None,
+):
     """A creature of a category, scrambled if each part has a place of its own, or None at all.
 
     Returns image (3, SIDE, SIDE) uint8, part_ids (SIDE, SIDE) uint8, and landmarks (7, 2) float32,
-    (row, col) in pixels, NaN for parts that it does not have.
+    (row, col) in pixels, NaN for parts that it does not have. `without` is a part, by name, or a
+    loose shape of the background, by number, that is not painted; `other` draws the background. All
+    else stays as it is.
     """
     canvas, palette = Canvas(), _palette(rng)
-    _background(canvas, rng, palette)
+    _background(canvas, rng, palette, without)
+    if other is not None:
+        _background(canvas, other, palette)
     landmarks = np.full((len(PARTS), 2), np.nan, np.float32)
     if category is not None:
         creature = Creature(category, rng)
         poses = _poses(rng, creature, scrambled)
         texture = _texture(canvas, rng, poses["body"].scale)
         for piece in creature.pieces:
+            if PARTS[piece.part] == without:
+                continue
             canvas.draw(
                 piece.shapes,
                 poses[PARTS[piece.part]],
@@ -135,7 +170,9 @@ def _palette(rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def _background(canvas: Canvas, rng: np.random.Generator, palette: dict) -> None:
+def _background(
+    canvas: Canvas, rng: np.random.Generator, palette: dict, without: str | int | None = None
+) -> None:
     """A sky with a gradient, two hills, and clutter like loose parts of a creature."""
     hue = rng.uniform()
     above = hsv(hue, rng.uniform(0.08, 0.4), rng.uniform(0.4, 1))
@@ -150,11 +187,13 @@ def _background(canvas: Canvas, rng: np.random.Generator, palette: dict) -> None
         height, swing = rng.uniform(0.45, 1.05) * SIDE, rng.uniform(0.02, 0.09) * SIDE
         crest = height + swing * np.sin(2 * np.pi * waves * canvas.x / SIDE + phase)
         canvas.paint(crest - canvas.y, _muted(rng))
-    for _ in range(rng.binomial(CLUTTER, 0.75)):
+    for number in range(rng.binomial(CLUTTER, 0.75)):
         own = rng.choice(["main", "accent", "light", "dark"])
         other = hsv(rng.uniform(), rng.uniform(0.25, 0.8), rng.uniform(0.6, 1))
         colour = palette[own] if rng.uniform() < 0.5 else other
-        canvas.draw([_loose_shape(rng)], Pose(), colour, line=0.4 * colour)
+        shape = _loose_shape(rng)
+        if number != without:
+            canvas.draw([shape], Pose(), colour, line=0.4 * colour)
 
 
 def _muted(rng: np.random.Generator) -> np.ndarray:
