@@ -52,7 +52,7 @@ def cached_features(
         backbone: maps images (N, 3, H, W) to maps (N, C, n, n), in eval mode.
         dataset: any of `icnn.data`'s.
         folder: where to keep the maps; made where missing.
-        progress: whether to show a progress bar.
+        progress: whether to show a progress bar where there is something to compute.
 
     Raises:
         ValueError: features do not fit float16.
@@ -87,17 +87,18 @@ def _fill(maps: np.memmap, backbone, dataset: PartDataset, journal: Path, progre
     """Compute every block whose checksum is not in the journal or does not match."""
     from tqdm.auto import tqdm
 
-    sums = _read(journal)
-    for start in tqdm(range(0, len(maps), BLOCK), unit="block", disable=not progress):
+    sums, blocks = _read(journal), []
+    for start in range(0, len(maps), BLOCK):
         block = slice(start, min(start + BLOCK, len(maps)))
-        if sums.get(str(start)) == _digest(maps[block]):
-            continue
+        if str(start) not in sums or sums[str(start)] != _digest(maps[block]):
+            blocks.append(block)
+    for block in tqdm(blocks, unit="block", disable=not (progress and blocks)):
         values = predict(backbone, dataset.floats(block)).half()
         if not values.isfinite().all():
             raise ValueError("backbone must give finite maps below 65504, the limit of float16")
         maps[block] = values.numpy()
         maps.flush()
-        sums[str(start)] = _digest(maps[block])
+        sums[str(block.start)] = _digest(maps[block])
         _write(journal, sums)
 
 

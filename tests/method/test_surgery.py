@@ -298,6 +298,12 @@ def test_features_are_computed_once(tmp_path) -> None:
     torch.testing.assert_close(again.floats(torch.tensor([140, 3])), features.floats()[[140, 3]])
 
 
+def test_a_bar_is_shown_only_while_maps_are_computed(tmp_path, capfd) -> None:
+    for expected in (True, False):
+        icnn.cached_features(Counting(), data(), tmp_path)
+        assert ("block" in capfd.readouterr().err) == expected
+
+
 def test_another_image_weight_or_transform_computes_anew(tmp_path) -> None:
     backbone, dataset = Counting(), data()
     cached(backbone, dataset, tmp_path)

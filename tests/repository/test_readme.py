@@ -32,7 +32,7 @@ def test_the_snippets_run_as_printed(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(icnn.fit.__wrapped__.__kwdefaults__, "epochs", 1)  # and the length
     text = README.read_text(encoding="utf-8") + USING.read_text(encoding="utf-8")
     snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(snippets) == 2
+    assert len(snippets) == 4
     names: dict = {}
     for snippet in snippets:
         exec(compile(snippet, "as printed", "exec"), names)
@@ -40,6 +40,8 @@ def test_the_snippets_run_as_printed(tmp_path, monkeypatch) -> None:
     assert (len(names["train"]), len(names["validation"])) == (3, 1)
     assert names["model"](torch.rand(2, 3, 448, 448)).shape == (2, 2)
     assert (tmp_path / "training.pt").is_file()
+    assert names["network"].layer4[1].size == 7 and names["network"].conv1.weight.grad is not None
+    assert names["points"].shape == (1, 96, 2)
 
 
 def test_the_steps_on_a_card_are_those_of_the_table() -> None:

@@ -133,16 +133,20 @@ def draw_filter(of: Layer, filter: int, picture: int, colour=show.COLOURS[2]) ->
     show.contact_sheet(fig.add_axes((0.01, 0.01, 0.98, 0.36)), shown, columns=TOP, **look)
     name = test.parts[part] if part >= 0 else "no part"
     tracks = f"{name} ({float(of.tracking[filter]):.2f})" if part >= 0 else name
-    fig.text(0.01, 0.455, "ring: its peak · box: what it can see · cross: the part it tracks")
-    most = f"the {len(top)} pictures on which filter {filter} fires most; tracks: {tracks}"
+    signs = "ring: its peak · box: what it can see"
+    most = f"the {len(top)} pictures on which filter {filter} fires most"
+    if test.parts:
+        signs, most = f"{signs} · cross: the part it tracks", f"{most}; tracks: {tracks}"
+    fig.text(0.01, 0.455, signs)
     fig.text(0.01, 0.385, most)
 
     rank = int((scores > scores[picture]).sum()) + 1
     category = test.categories[of.category[filter]]
     size, share = of.field.size[0], float(of.share[filter])
+    named = f"Tracks {tracks} · category" if test.parts else "Category"
     unstable = f"instability {float(of.instability[filter]):.3f} · " if test.parts else ""
     numbers = (
-        f"Tracks {tracks} · category {category} (share {share:.2f}) · "
+        f"{named} {category} (share {share:.2f}) · "
         f"{unstable}peak {float(scores[picture]):.2f} at unit "
         f"{tuple(of.units[picture, filter].int().tolist())}, rank {rank} of {len(test)} pictures "
         f"· sees {size}×{size} pixels"
