@@ -1,8 +1,8 @@
 """Another runner of the notebooks, on nbclient alone, for the day that nbval fails.
 
 In pyproject.toml `"-p", "second_runner"` in place of `"--nbval"` is the whole change. It compares
-what nbval compares, by the same rules of nbval_sanitize.cfg, and pictures, too: their size, and that
-their dark and light places agree roughly. What each of the two misses: test_second_runner.py.
+what nbval compares, by the same rules of nbval_sanitize.cfg, and pictures, too: their size, and
+that their dark and light places agree roughly. What each of the two misses: test_second_runner.py.
 """
 
 from __future__ import annotations
