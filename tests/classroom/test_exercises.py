@@ -29,7 +29,7 @@ from lessons import lessons  # noqa: E402
 
 CHECKED = {
     "1_templates_and_masks": ["template_prior", "part_templates", "part_mask"],
-    "2_mutual_information": ["fitness", "mutual_information", "entropy_terms"],
+    "2_mutual_information": ["fitness", "told_by_each", "told_whether_where"],
     "3_filter_loss": ["filter_loss", "score_gradient", "paper_gradient"],
     "4_interpretable_layer": ["masked_maps", "running_peak", "assign_categories"],
     "5_measuring": ["peaks", "location_instability", "part_tracking"],
@@ -343,8 +343,8 @@ MISTAKES = {
     "part_mask": ("torch.relu(", "("),
     "two_opinions": ("0.9 *", "0.1 *"),
     "fitness": (".flatten(-2).mT", ".mT.flatten(-2).mT"),
-    "mutual_information": ("fitness.logsumexp(0)", "fitness.logsumexp(2, keepdim=True)"),
-    "entropy_terms": ("table[..., :-1], table[..., -1]", "table[..., 1:], table[..., 0]"),
+    "told_by_each": ("fitness.logsumexp(0)", "fitness.logsumexp(2, keepdim=True)"),
+    "told_whether_where": ("scores[..., :-1], scores[..., -1]", "scores[..., 1:], scores[..., 0]"),
     "useless_maps": ("(parts + 3)", "(parts + 1)"),
     "filter_loss": ("(sharpness / size / scale)", "(sharpness / size * scale)"),
     "score_gradient": ("(surprise - typical)", "surprise"),

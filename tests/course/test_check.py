@@ -357,14 +357,12 @@ def test_two_numbers_in_a_message_differ() -> None:
 
 
 def test_a_factor_is_told_only_of_entries_that_differ() -> None:
-    def entropy_terms(fitness, prior):
-        before, *rest = ANSWER["entropy_terms"](fitness, prior)
-        return before.round(), *rest
+    def told_by_each(fitness, prior):
+        often, told = ANSWER["told_by_each"](fitness, prior)
+        return (often.ceil() if len(fitness) == 2 else often), told
 
-    assert (
-        "entry [0] of H(T) should be 1.532; yours is 2"
-        in check.entropy_terms(entropy_terms).message
-    )
+    message = check.told_by_each(told_by_each).message
+    assert "For the worked example, entry [0, 0] of p(x) should be 0.5; yours is 1" in message
 
 
 def test_wrong_shapes_are_told_in_letters_and_numbers() -> None:

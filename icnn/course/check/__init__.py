@@ -9,7 +9,7 @@ import importlib
 
 _TASKS = {
     "templates": ("part_templates", "template_prior", "part_mask"),
-    "information": ("fitness", "mutual_information", "entropy_terms"),
+    "information": ("fitness", "mutual_information", "told_by_each", "told_whether_where"),
     "gradient": ("filter_loss", "score_gradient", "paper_gradient"),
     "layer": ("masked_maps", "running_peak", "assign_categories"),
     "measuring": ("peaks", "location_instability", "part_tracking"),

@@ -1,4 +1,4 @@
-"""Exercises 2: fitness, mutual information, and equation 5."""
+"""Exercises 2: fitness, and what is told, by each map and about each of the two questions."""
 
 import math
 
@@ -80,50 +80,68 @@ EXTREME = {
     "(softmax, log_softmax and logsumexp do not)",
     Given(*fitnesses(4, 3, 5, seed=1, dtype=torch.float32)): "fitnesses in float32",
 }
+NOTHING_TOLD = {
+    Given(*fitnesses(1, 2, 5, seed=5)): "a batch of one image, which can tell nothing",
+    Given(fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)): "identical maps, "
+    "which tell nothing",
+}
+TOO_SMALL = {
+    Given(1000 * torch.eye(4, dtype=torch.float64)[:, None], _prior(4, seed=21)): "fitnesses so "
+    "far apart that some p(x|T) are 0 in the computer, where 0·ln 0 is NaN (stay with logarithms)",
+}
 
 mutual_information = Task(
     _mutual_information,
     outputs={"the mutual information": "(C,)"},
     cases=USUAL,
-    edges={
-        Given(*fitnesses(1, 2, 5, seed=5)): "a batch of one image, which can tell nothing",
-        Given(fitnesses(1, 2, 5, seed=8)[0].repeat(3, 1, 1), _prior(5, seed=9)): "identical maps, "
-        "which tell nothing",
-        **EXTREME,
-    },
+    edges=NOTHING_TOLD | EXTREME | TOO_SMALL,
     shared=("wrong_z", "wrong_p_x"),
     own=("entropy_terms",),
     law=_law_of_information,
 )
 
 
-def _unsure(p, given=0.0):
-    """−p ln(p/given), of logarithms."""
-    return -(p.exp() * (p - given))
+def _told_by_each(fitness, prior):
+    log_p = fitness.log_softmax(0)
+    log_x = ln_p_x(log_p, prior)
+    ratio = log_p - log_x
+    believed = (prior.log() + ratio).exp()
+    told = (believed * ratio).sum(2)
+    often = log_x.exp().squeeze(2)
+    return often, told
 
 
-def _entropy_terms(fitness, prior):
-    table = prior.log() + fitness.log_softmax(0)
-    spots, none = table[..., :-1], table[..., -1]
-    some, x = spots.logsumexp(-1), table.logsumexp(-1)
-    there = some[..., None]
-    before = _unsure(prior.log()).sum().expand(fitness.shape[1])
-    doubt = _unsure(some, x) + _unsure(none, x)
+told_by_each = Task(
+    _told_by_each,
+    outputs={"p(x)": "(N, C)", "what each map tells": "(N, C)"},
+    cases=USUAL,
+    edges=NOTHING_TOLD | EXTREME | TOO_SMALL,
+    shared=("wrong_z", "wrong_p_x"),
+    own=("mutual_information", "entropy_terms"),
+)
+
+
+def _told_whether_where(fitness, prior):
+    table, logs = prior.log() + fitness.log_softmax(0), prior.log()
+    spots, none, places, nowhere = table[..., :-1], table[..., -1], logs[:-1], logs[-1]
+    some, x, there = spots.logsumexp(-1), table.logsumexp(-1), places.logsumexp(-1)
+    # ln p(T_μ|x, T⁺), of which the places alone are asked
+    place = spots - some[..., None]
+    doubt = some.exp() * (some - there - x) + none.exp() * (none - nowhere - x)
+    where = (spots.exp() * (place - (places - there))).sum((0, 2))
     whether = doubt.sum(0)
-    where = _unsure(spots, there).sum((0, 2))
-    terms = before, whether, where
-    return terms
+    return whether, where
 
 
-entropy_terms = Task(
-    _entropy_terms,
-    outputs={"H(T)": "(C,)", "the “whether” term, H(T′|X)": "(C,)", "the “where” term": "(C,)"},
+told_whether_where = Task(
+    _told_whether_where,
+    outputs={"what is told about whether": "(C,)", "what is told about where": "(C,)"},
     cases=USUAL,
     edges={
-        Given(*fitnesses(1, 2, 5, seed=15)): "a batch of one image, after which one is as unsure "
-        "as before",
-        Given(*fitnesses(4, 2, 2, seed=17)): "maps of one unit, where there is nothing to be "
-        "unsure of",
+        **NOTHING_TOLD,
+        Given(*fitnesses(4, 2, 2, seed=17)): "maps of one unit, where the place is known before",
         **EXTREME,
+        **TOO_SMALL,
     },
+    own=("mutual_information", "entropy_terms"),
 )

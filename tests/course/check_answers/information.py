@@ -6,40 +6,8 @@ import math
 
 import numpy as np
 import torch
-from torch.distributions import Categorical
 
 from check_answers.registry import right, wrong
-
-# --- more of equation 5: what stands for the weight and the probability in its last term ---------
-
-
-def _equation_5(where):
-    def terms(fitness, prior):
-        table = prior * fitness.softmax(0)
-        some, x = table[..., :-1].sum(-1, keepdim=True), table.sum(-1, keepdim=True)
-        first = -(prior * prior.log()).sum().expand(fitness.shape[1])
-        pairs = torch.cat([some, table[..., -1:]], -1)
-        return first, -(pairs * (pairs / x).log()).sum((0, 2)), where(table[..., :-1], some, x)
-
-    return terms
-
-
-def _entropy(p):
-    return -(p * p.log()).sum(-1)
-
-
-for _phrase, _where in {
-    "the plain mean over the images": lambda spots, some, x: _entropy(spots / some).mean(0),
-    "yours counts with p(x)": lambda spots, some, x: (x[..., 0] * _entropy(spots / some)).sum(0),
-    "yours counts with p(T⁺|x)": lambda spots, some, x: (
-        (some / x)[..., 0] * _entropy(spots / some)
-    ).sum(0),
-    "yours is not divided": lambda spots, some, x: _entropy(spots).sum(0),
-    "yours sums to less": lambda spots, some, x: (some[..., 0] * _entropy(spots / x)).sum(0),
-    "both are missing": lambda spots, some, x: _entropy(spots / x).sum(0),
-}.items():
-    wrong("entropy_terms", _phrase)(_equation_5(_where))
-
 
 # --- fitness -------------------------------------------------------------------------------------
 
@@ -297,154 +265,267 @@ def overflows(fitness, prior):
     return (prior * p * (p / p_x).log()).sum((0, 2))
 
 
+@wrong("mutual_information", "where 0·ln 0 is NaN")
+def logarithms_late(fitness, prior):
+    p = fitness.softmax(0)
+    p_x = (prior * p).sum(-1, keepdim=True)
+    return (prior * p * (p / p_x).log()).sum((0, 2))
+
+
 @wrong("mutual_information", "should lie between 0 and ln N")
 def entropy_instead(fitness, prior):
     p = fitness.softmax(0)
     return 7 + (prior * p * p.log()).sum((0, 2))
 
 
-# --- entropy_terms -------------------------------------------------------------------------------
+# --- told_by_each --------------------------------------------------------------------------------
 
 
-@right("entropy_terms")
-def from_the_table(fitness, prior):
-    return _terms(prior * fitness.softmax(0), prior)
+def _beliefs(fitness, prior):
+    """p(x), p(T|x), ln p(T|x)/p(T)."""
+    log_p = fitness.log_softmax(0)
+    log_x = torch.logsumexp(prior.log() + log_p, -1)
+    news = log_p - log_x[..., None]
+    return log_x.exp(), (prior.log() + news).exp(), news
 
 
-def _terms(table, prior):
-    x = table.sum(2)
-    some, none = table[..., :-1].sum(2), table[..., -1]
-    whether = -(some * (some / x).log() + none * (none / x).log()).sum(0)
-    where = -(table[..., :-1] * (table[..., :-1] / some[..., None]).log()).sum((0, 2))
-    return torch.ones_like(whether) * -(prior * prior.log()).sum(), whether, where
+@right("told_by_each")
+def mean_news(fitness, prior):
+    often, after, news = _beliefs(fitness, prior)
+    return often, torch.einsum("nct,nct->nc", after, news)
 
 
-@right("entropy_terms")
-def with_categorical(fitness, prior):
+@right("told_by_each")
+def kl_divergence(fitness, prior):
+    often, after, _ = _beliefs(fitness, prior)
+    logs = prior.log().expand_as(after)
+    return often, torch.nn.functional.kl_div(logs, after, reduction="none").sum(-1)
+
+
+@right("told_by_each")
+def with_xlogy(fitness, prior):
     table = prior * fitness.softmax(0)
-    x, some = table.sum(2), table[..., :-1].sum(2)
-    either = Categorical(probs=torch.stack([some, table[..., -1]], -1))
-    place = Categorical(probs=table[..., :-1])
-    before = Categorical(probs=prior).entropy().repeat(fitness.shape[1])
-    return before, (x * either.entropy()).sum(0), (some * place.entropy()).sum(0)
+    often = table.sum(-1)
+    after = table / often[..., None]
+    return often, torch.xlogy(after, after / prior).sum(-1)
 
 
-@right("entropy_terms")
-def entropies_by_loops(fitness, prior):
-    p = fitness.softmax(0).tolist()
-    q = prior.tolist()
-    before, whether, where = [], [], []
-    for c in range(fitness.shape[1]):
-        before.append(-sum(v * math.log(v) for v in q))
-        a = b = 0.0
-        for row in p:
-            joint = [v * w for v, w in zip(q, row[c], strict=True)]
-            some = sum(joint[:-1])
-            a -= some * math.log(some / sum(joint)) + joint[-1] * math.log(joint[-1] / sum(joint))
-            b -= sum(v * math.log(v / some) for v in joint[:-1])
-        whether.append(a)
-        where.append(b)
-    return before, whether, where
-
-
-@right("entropy_terms")
-def entropies_with_numpy(fitness, prior):
+@right("told_by_each")
+def told_with_numpy(fitness, prior):
     s, q = fitness.numpy(), prior.numpy()
     p = np.exp(s - s.max(0))
     table = q * p / p.sum(0)
+    often = table.sum(-1)
+    after = table / often[..., None]
+    news = np.log(np.where(after > 0, after, 1) / q)
+    return torch.from_numpy(often), torch.from_numpy((after * news).sum(-1))
 
-    def entropy(values):
-        return -(values * np.log(values)).sum(-1)
 
-    some, x = table[..., :-1].sum(-1), table.sum(-1)
-    pair = np.stack([some, table[..., -1]], -1)
-    terms = (
-        np.full(s.shape[1], entropy(q)),
-        (entropy(pair) + x * np.log(x)).sum(0),
-        (entropy(table[..., :-1]) + some * np.log(some)).sum(0),
-    )
-    return tuple(map(torch.from_numpy, terms))
+def _told(phrase):
+    """A wrong answer whose second output is a function of p(x), p(T|x), ln p(T|x)/p(T), p(T)."""
+
+    def decorate(formula):
+        def answer(fitness, prior):
+            often, after, news = _beliefs(fitness, prior)
+            return often, formula(often, after, news, prior)
+
+        answer.__name__ = formula.__name__
+        return wrong("told_by_each", phrase)(answer)
+
+    return decorate
+
+
+@_told("yours has the opposite sign")
+def minus_told(often, after, news, prior):
+    return -(after * news).sum(2)
+
+
+@_told("in bits, log₂")
+def told_in_bits(often, after, news, prior):
+    return (after * news).sum(2) / math.log(2)
+
+
+@_told("the map's share of the mutual information")
+def shares(often, after, news, prior):
+    return often * (after * news).sum(2)
+
+
+@_told("yours are weighted by p(T)")
+def weighted_by_the_prior(often, after, news, prior):
+    return (prior * news).sum(2)
+
+
+@_told("yours are weighted by p(x|T)")
+def weighted_by_the_lots(often, after, news, prior):
+    return (after / prior * often[..., None] * news).sum(2)
+
+
+@_told("in yours all count alike")
+def unweighted(often, after, news, prior):
+    return news.sum(2)
+
+
+@_told("what stays unsure after it")
+def doubt_after(often, after, news, prior):
+    return torch.special.entr(after).sum(2)
+
+
+@_told("which has the same mean")
+def doubt_taken_away(often, after, news, prior):
+    return torch.special.entr(prior).sum() - torch.special.entr(after).sum(2)
+
+
+@_told("added up over the images")
+def told_by_all(often, after, news, prior):
+    return (after * news).sum((0, 2))
+
+
+@wrong("told_by_each", "yours sums over the templates")
+def told_of_the_wrong_softmax(fitness, prior):
+    p = fitness.softmax(-1)
+    often = (prior * p).sum(-1)
+    return often, (prior * p / often[..., None] * (p / often[..., None]).log()).sum(-1)
+
+
+@wrong("told_by_each", "yours are in the other order")
+def told_before_often(fitness, prior):
+    return mean_news(fitness, prior)[::-1]
+
+
+@wrong("told_by_each", "yours is its logarithm")
+def logarithm_of_often(fitness, prior):
+    often, told = mean_news(fitness, prior)
+    return often.log(), told
+
+
+@wrong("told_by_each", "where 0·ln 0 is NaN")
+def plain_logarithms(fitness, prior):
+    table = prior * fitness.softmax(0)
+    often = table.sum(-1)
+    after = table / often[..., None]
+    return often, (after * (after / prior).log()).sum(-1)
+
+
+# --- told_whether_where --------------------------------------------------------------------------
 
 
 def _parts(fitness, prior):
-    table = prior * fitness.softmax(0)
-    return table[..., :-1], table[..., :-1].sum(2), table[..., -1], table.sum(2)
+    """ln of p(T_μ, x), p(T⁺, x), p(T⁻, x), p(x), p(T_μ) and p(T⁺)."""
+    table = prior.log() + fitness.log_softmax(0)
+    some = table[..., :-1].logsumexp(2)
+    before = prior[:-1].log()
+    return table[..., :-1], some, table[..., -1], table.logsumexp(2), before, before.logsumexp(0)
 
 
-@wrong("entropy_terms", "yours are in the other order")
-def where_before_whether(fitness, prior):
-    before, whether, where = from_the_table(fitness, prior)
-    return before, where, whether
+@right("told_whether_where")
+def both_by_logarithms(fitness, prior):
+    spots, some, none, x, before, there = _parts(fitness, prior)
+    gone = prior[-1].log()
+    whether = torch.exp(some) * (some - x - there) + torch.exp(none) * (none - x - gone)
+    where = torch.exp(spots) * (spots - some[..., None] - before + there)
+    return whether.sum(0), where.sum(2).sum(0)
 
 
-@wrong("entropy_terms", "takes the first for it")
+@right("told_whether_where")
+def as_differences_of_entropies(fitness, prior):
+    spots, some, none, x, before, there = _parts(fitness, prior)
+
+    def doubt(logs, given):
+        return -(logs.exp() * (logs - given)).sum()
+
+    either = torch.stack([there, prior[-1].log()])
+    whether, where = [], []
+    for c in range(fitness.shape[1]):
+        after = doubt(some[:, c], x[:, c]) + doubt(none[:, c], x[:, c])
+        whether.append(doubt(either, 0) - after)
+        where.append(doubt(before, there) - doubt(spots[:, c], some[:, c, None]))
+    return torch.stack(whether), torch.stack(where)
+
+
+@right("told_whether_where")
+def what_is_left_of_the_whole(fitness, prior):
+    spots, some, none, x, _, there = _parts(fitness, prior)
+    pair = torch.stack([some, none], -1)
+    either = torch.stack([there, prior[-1].log()])
+    whether = (pair.exp() * (pair - x[..., None] - either)).sum((0, 2))
+    table = torch.cat([spots, none[..., None]], -1)
+    return whether, (table.exp() * (table - x[..., None] - prior.log())).sum((0, 2)) - whether
+
+
+def _halves(phrase):
+    """A wrong answer that changes the right halves, given the parts."""
+
+    def decorate(formula):
+        def answer(fitness, prior):
+            return formula(*both_by_logarithms(fitness, prior), *_parts(fitness, prior))
+
+        answer.__name__ = formula.__name__
+        return wrong("told_whether_where", phrase)(answer)
+
+    return decorate
+
+
+@_halves("yours are in the other order")
+def where_before_whether(whether, where, *_):
+    return where, whether
+
+
+@_halves("yours is the whole mutual information")
+def all_of_it(whether, where, *_):
+    return whether, whether + where
+
+
+@_halves("in bits, log₂")
+def halves_in_bits(whether, where, *_):
+    return whether / math.log(2), where / math.log(2)
+
+
+@_halves("yours is what stays unsure, H(T′|X)")
+def doubt_of_whether(whether, where, spots, some, none, x, before, there):
+    return -(some.exp() * (some - x) + none.exp() * (none - x)).sum(0), where
+
+
+@_halves("yours leaves out T⁻")
+def half_of_whether(whether, where, spots, some, none, x, before, there):
+    return (some.exp() * (some - x - there)).sum(0), where
+
+
+@_halves("“where”; yours is what stays unsure")
+def doubt_of_where(whether, where, spots, some, none, x, before, there):
+    return whether, -(spots.exp() * (spots - some[..., None])).sum((0, 2))
+
+
+@_halves("yours divides by p(x), and so counts part of “whether” again")
+def where_given_x(whether, where, spots, some, none, x, before, there):
+    return whether, (spots.exp() * (spots - x[..., None] - before)).sum((0, 2))
+
+
+@_halves("yours is p(T_μ)")
+def prior_of_a_place_not_scaled(whether, where, spots, some, none, x, before, there):
+    return whether, where - there * some.exp().sum(0)
+
+
+@_halves("in yours all images count alike")
+def where_unweighted(whether, where, spots, some, none, x, before, there):
+    place = spots - some[..., None]
+    return whether, (place.exp() * (place - before + there)).sum((0, 2))
+
+
+@wrong("told_whether_where", "takes the first for it")
 def negative_template_first(fitness, prior):
-    return from_the_table(fitness.roll(-1, 2), prior.roll(-1, 0))
+    return both_by_logarithms(fitness.roll(-1, 2), prior.roll(-1, 0))
 
 
-@wrong("entropy_terms", "as equation 7 does in the paper")
-def sign_of_the_paper(fitness, prior):
-    spots, some, _, _ = _parts(fitness, prior)
-    before, whether, _ = from_the_table(fitness, prior)
-    return before, whether, (spots * (spots / some[..., None]).log()).sum((0, 2))
+@wrong("told_whether_where", "should return 2 things")
+def one_half(fitness, prior):
+    return both_by_logarithms(fitness, prior)[:1]
 
 
-@wrong("entropy_terms", "yours divides by p(x)")
-def where_given_x(fitness, prior):
-    spots, _, _, x = _parts(fitness, prior)
-    before, whether, _ = from_the_table(fitness, prior)
-    return before, whether, -(spots * (spots / x[..., None]).log()).sum((0, 2))
-
-
-@wrong("entropy_terms", "should count with p(T⁺, x)")
-def where_unweighted(fitness, prior):
-    spots, some, _, _ = _parts(fitness, prior)
-    share = spots / some[..., None]
-    before, whether, _ = from_the_table(fitness, prior)
-    return before, whether, -(share * share.log()).sum((0, 2))
-
-
-@wrong("entropy_terms", "should count with p(x)")
-def whether_unweighted(fitness, prior):
-    _, some, none, x = _parts(fitness, prior)
-    before, _, where = from_the_table(fitness, prior)
-    return before, -(some / x * (some / x).log() + none / x * (none / x).log()).sum(0), where
-
-
-@wrong("entropy_terms", "yours leaves out T⁻")
-def half_of_whether(fitness, prior):
-    _, some, _, x = _parts(fitness, prior)
-    before, _, where = from_the_table(fitness, prior)
-    return before, -(some * (some / x).log()).sum(0), where
-
-
-@wrong("entropy_terms", "right for equal probabilities only")
-def log_of_the_count(fitness, prior):
-    _, whether, where = from_the_table(fitness, prior)
-    return torch.full_like(whether, math.log(prior.numel())), whether, where
-
-
-@wrong("entropy_terms", "yours is one number")
-def one_prior_entropy(fitness, prior):
-    _, whether, where = from_the_table(fitness, prior)
-    return -(prior * prior.log()).sum(), whether, where
-
-
-@wrong("entropy_terms", "a sum over the images (axis 0); yours sums over the templates")
-def terms_of_the_wrong_softmax(fitness, prior):
-    return _terms(prior * fitness.softmax(-1), prior)
-
-
-@wrong("entropy_terms", "in yours the prior is missing")
-def no_prior(fitness, prior):
-    return _terms(fitness.softmax(0), prior)
-
-
-@wrong("entropy_terms", "in bits, log₂")
-def terms_in_bits(fitness, prior):
-    return tuple(term / math.log(2) for term in from_the_table(fitness, prior))
-
-
-@wrong("entropy_terms", "should return 3 things, one after the other; got 2")
-def two_terms(fitness, prior):
-    return from_the_table(fitness, prior)[1:]
+@wrong("told_whether_where", "where 0·ln 0 is NaN")
+def without_logarithms(fitness, prior):
+    table = prior * fitness.softmax(0)
+    spots, none, x = table[..., :-1], table[..., -1], table.sum(-1)
+    some, there = spots.sum(-1), prior[:-1].sum()
+    whether = some * (some / x / there).log() + none * (none / x / prior[-1]).log()
+    where = spots * (spots / some[..., None] / prior[:-1] * there).log()
+    return whether.sum(0), where.sum((0, 2))
