@@ -420,6 +420,10 @@ def test_hidden_tests_accept_the_solution_and_no_mistake(name, source, always_pa
         (SETS[0], "two_opinions", "return x", "return 2 * x", "should be 3, not 6"),
         (SETS[0], "two_opinions", "variant=0", "variant=107", "a whole number"),
         (SETS[0], "two_opinions", "(variant=0):", "():\n    variant = 7", "keep the first line"),
+        (
+            *("2_mutual_information", "useless_maps", "(parts + 3) % 6", "parts.roll(9, 0)"),
+            "from its part",
+        ),
         ("3_filter_loss", "score_gradient", "0.0 if frozen else ", "", ""),
         ("3_filter_loss", "score_gradient", "if chosen is None", "if True", ""),
         ("3_filter_loss", "score_gradient", "0.0 if frozen", "-1.0 if frozen", ""),
