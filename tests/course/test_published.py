@@ -12,6 +12,7 @@ import torch
 import icnn
 from icnn.course import tables
 from icnn.experiments import photos
+from icnn.experiments.rethink import truth
 from icnn.measure import seed_interval
 
 RESULTS = Path(__file__).resolve().parent.parent.parent / "docs" / "results.md"
@@ -182,3 +183,44 @@ def test_in_a_long_training_the_information_rises_and_the_filters_get_worse() ->
         )
         in text
     )
+
+
+def test_the_table_of_explanations_and_what_is_said_of_it() -> None:
+    table = tables.read("rethink", "truth.csv")
+    (text,) = re.findall(r"## Explanations\n(.*)", RESULTS.read_text(encoding="utf-8"), re.S)
+    labels = (
+        *("filters called after the part", "our map, at the place of the part", "Grad-CAM"),
+        *("integrated gradients", "occlusion", "the true effects before another background"),
+        *("the largest part", "chance"),
+    )
+
+    def mean(method: str, measure: str, minus: str = "", column: str = "mean") -> list[str]:
+        where = {"method": method, "measure": measure, "minus": minus}
+        found = tables.values(table, column, **where)
+        assert len(found) == len(ROWS)
+        return [f"{number:.2f}".lstrip("0") for number in found]
+
+    for label, method in zip(labels, truth.METHODS, strict=True):
+        (line,) = re.findall(rf"^\| {label} \|(.*)\|$", text, re.M)
+        cells = [cell.split() for cell in line.split("|")]
+        assert [cell[0] for cell in cells] == mean(method, "first")
+        other = f"{method}, {truth.ANOTHER}"
+        if len(cells[0]) == 2:
+            assert [cell[1].strip("()") for cell in cells] == mean(other, "first")
+            assert max(map(float, mean(method, "first", other, "low"))) <= 0  # in no cell shown
+        if method in truth.EXPLANATIONS:
+            better = mean(f"truth, moved, {truth.ANOTHER}", "first")
+            assert all(map(float.__lt__, map(float, mean(method, "first")), map(float, better)))
+    pairs = [sorted(mean(f"occlusion{of}", "pairs")) for of in ("", f", {truth.ANOTHER}")]
+    said = "first in {} to {} of the cases, with another picture's claims in {} to {}, and"
+    text = " ".join(text.split())
+    assert said.format(*(end for of in pairs for end in (of[0], of[-1]))) in text
+    gains = [
+        mean("occlusion", "pairs", f"occlusion, {truth.ANOTHER}", column)
+        for column in ("mean", "low", "high")
+    ]
+    assert sum(float(low) > 0 for low in gains[1]) == 3 and "three of the four" in text
+    assert "(interpretable +{}, {} to {})".format(*(gain[2] for gain in gains)) in text
+    for method in truth.PLACES.values():
+        gaps = tables.values(table, "mean", method=method, measure="loose shapes", minus="truth")
+        assert np.abs(gaps).max() <= 0.025

@@ -172,3 +172,35 @@ def test_an_explanation_of_this_picture_gains_over_every_control() -> None:
         assert mean == low == high == 0
     assert rows["Grad-CAM", "second", ""][3] == 1
     assert rows["occlusion", "second", f"occlusion, {truth.SAME}"][3] == 0
+
+
+def test_the_table_has_every_method_with_its_controls() -> None:
+    table = icnn.tables.read("rethink", "truth.csv")
+    keys = [tuple(row[c] for c in ("network", "method", "measure", "minus")) for row in table]
+    assert len(set(keys)) == len(keys)
+    for network, method in product(icnn.network.VARIANTS, truth.METHODS):
+        for measure, control in product(
+            ("first", "pairs", "decisive"), ("", f"{method}, {truth.ANOTHER}", "area", "random")
+        ):
+            assert control == method or (network, method, measure, control) in keys
+        if method in truth.EXPLANATIONS:
+            assert (network, method, "loose shapes", "truth") in keys
+            assert (network, method, "second", f"{method}, {truth.SAME}") in keys
+
+
+def test_every_interval_of_the_table_is_lesson_7_s() -> None:
+    """Its middle is the mean over seeds, and it is no narrower than three seeds alone make it."""
+    for row in icnn.tables.read("rethink", "truth.csv"):
+        seeds = torch.tensor([float(row[f"seed {seed}"]) for seed in range(3)])
+        mean, low, high = (float(row[column]) for column in ("mean", "low", "high"))
+        narrow = icnn.measure.seed_interval(seeds)
+        assert mean == pytest.approx(float(seeds.mean()), abs=2e-4)
+        assert (low + high) / 2 == pytest.approx(mean, abs=2e-4)
+        assert low <= narrow.low + 3e-4 and high >= narrow.high - 3e-4
+
+
+def test_chance_is_chance() -> None:
+    for row in icnn.tables.read("rethink", "truth.csv"):
+        if (row["method"], row["minus"]) == ("random", ""):
+            wanted = {"first": 0.16, "pairs": 0.5, "decisive": 0.5}[row["measure"]]
+            assert float(row["mean"]) == pytest.approx(wanted, abs=0.01)
