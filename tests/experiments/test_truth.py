@@ -153,10 +153,10 @@ def test_the_share_of_loose_shapes_by_hand() -> None:
 def judged(seed: int) -> truth.Judged:
     generator = torch.Generator().manual_seed(seed)
     loss = torch.randn(40, 16, generator=generator)
-    noise = torch.randn(40, 16, generator=generator)
+    noise, second = torch.randn(2, 40, 16, generator=generator)
     claims = {name: noise for name in truth.METHODS} | {"occlusion": loss + 0.1 * noise}
-    there = torch.ones(40, 16).bool()
-    return truth.Judged(torch.arange(40) % 5, there, loss > 1, loss, claims, (noise, claims))
+    of_second = second, claims | {"Grad-CAM": second}
+    return truth.Judged(torch.arange(40) % 5, loss < 9, loss > 1, loss, claims, of_second)
 
 
 def test_an_explanation_of_this_picture_gains_over_every_control() -> None:
@@ -171,6 +171,7 @@ def test_an_explanation_of_this_picture_gains_over_every_control() -> None:
         _, _, _, mean, low, high = rows["Grad-CAM", measure, control]
         assert mean == low == high == 0
     assert rows["Grad-CAM", "second", ""][3] == 1
+    assert rows["Grad-CAM", "second", f"Grad-CAM, {truth.SAME}"][3] == pytest.approx(0.5, abs=0.1)
     assert rows["occlusion", "second", f"occlusion, {truth.SAME}"][3] == 0
 
 
