@@ -162,6 +162,8 @@ def test_what_many_seeds_show_is_what_their_table_says() -> None:
         numbers = f"{added[2:]} ({low[2:]} to {high[2:]})"
         won = f"in {(both[measure] > mask[measure]).sum()} of {len(rows) // 3}"
         assert re.search(rf"{re.escape(numbers)} {place}[^.]*?{won}", sentence)
+    cost = re.findall(r"\.\d+", tables.paired(mask["accuracy"], both["accuracy"], 3))
+    assert "for {} ({} to {}) of accuracy;".format(*cost) in sentence
     gains = (f"{(mask[m] - plain[m]).mean():.2f}"[1:] for m in ("tracking", ALL))
     assert "the mask adds {} and {}.".format(*gains) in sentence
     assert (plain["accuracy"] < 0.5).sum() == 1
