@@ -480,6 +480,19 @@ def halves_in_bits(whether, where, *_):
     return whether / math.log(2), where / math.log(2)
 
 
+@wrong("told_whether_where", "yours are the two doubts of equation 5")
+def doubts_of_the_lesson(fitness, prior):
+    def entropy(p):
+        return torch.special.entr(p).sum(-1)
+
+    joint = prior * fitness.softmax(0)
+    x = joint.sum(2)
+    after = joint / x[..., None]
+    there = after[..., :-1].sum(2)
+    whether = x * entropy(torch.stack([there, 1 - there], -1))
+    return whether.sum(0), (x * there * entropy(after[..., :-1] / there[..., None])).sum(0)
+
+
 @_halves("yours is what stays unsure, H(T′|X)")
 def doubt_of_whether(whether, where, spots, some, none, x, before, there):
     return -(some.exp() * (some - x) + none.exp() * (none - x)).sum(0), where
