@@ -44,6 +44,7 @@ LESSON_8 = (
     "peak spread",
 )
 KEPT = ("plain", "mask only", "mask + loss")
+LABELLED = ("equation 4", "equation 4, labels shuffled")
 LONG = (*LESSON_8, "tracking, all pictures")
 LONGEST, STRIDE = ablation.Recipe(1000, 500), 20  # looked at every so many epochs
 READ_OTHERWISE = ("plain, masked", "plain, max", "mask only, max", "interpretable, max")
@@ -100,6 +101,11 @@ def ablate(name: str, seed: int) -> Iterator[list]:
     yield [*(float(found[measure]) for measure in LESSON_8), *shifted, round(seconds)]
 
 
+@table(
+    *("ablations/labels", *LONG, "seconds"),
+    tasks=seed_by_seed(LABELLED, range(8)),
+    first="configuration",
+)
 @table("long/seeds", *LONG, "seconds", tasks=seed_by_seed(KEPT, range(50)), first="configuration")
 def repeat(name: str, seed: int) -> Iterator[list]:
     """How often does a seed fail, and what do three seeds not show?"""

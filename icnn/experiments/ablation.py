@@ -89,6 +89,13 @@ class PaperGradientLayer(InterpretableLayer):
         return self.weight * (x * paper_gradient(x.detach(), is_target, beta=self.beta)).sum()
 
 
+class ShuffledLabelsLayer(PaperGradientLayer):
+    """Equation 4 where each picture has the label of another one: do its labels matter?"""
+
+    def losses(self, labels: Tensor) -> Tensor:
+        return super().losses(labels.roll(1))
+
+
 class FrozenLayer(InterpretableLayer):
     """Z_T taken for a constant, all templates kept: half of the way to equation 4 (lesson 3)."""
 
@@ -142,6 +149,7 @@ CONFIGURATIONS: dict[str, Configuration] = {
     "mask at the mean position": Configuration("mask", MeanPositionLayer),
     "two masks": Configuration("mask", TwoPeaksLayer),
     "equation 4": Configuration("gradient", PaperGradientLayer),
+    "equation 4, labels shuffled": Configuration("gradient", ShuffledLabelsLayer),
     "penalty outside the mask": Configuration("gradient", partial(OutsideLayer, weight=1.0)),
     "λ = 0.5": Configuration("weight", partial(InterpretableLayer, weight=0.5)),
     "λ = 5": Configuration("weight", partial(InterpretableLayer, weight=5.0)),

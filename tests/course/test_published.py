@@ -226,3 +226,27 @@ def test_the_table_of_explanations_and_what_is_said_of_it() -> None:
     for method in truth.PLACES.values():
         gaps = tables.values(table, "mean", method=method, measure="loose shapes", minus="truth")
         assert np.abs(gaps).max() <= 0.025
+
+
+def test_what_lessons_3_and_4_say_of_the_labels_of_equation_4() -> None:
+    rows = tables.read("ablations", "labels.csv")
+    names = "equation 4", "equation 4, labels shuffled"
+    true, shuffled = (tables.values(rows, "selectivity", configuration=name) for name in names)
+    exact = tables.values(
+        tables.read("long", "seeds.csv"), "selectivity", configuration="mask + loss"
+    )[:8]
+    assert len(true) == len(shuffled) == len(exact) == 8 and (shuffled < true).all()
+    assert 0.4 < (true - shuffled).mean() / (true - exact).mean() < 0.6  # "about half"
+    accuracy = (tables.values(rows, "accuracy", configuration=name) for name in names)
+    low, high = seed_interval(next(accuracy) - next(accuracy))
+    assert low < 0 < high
+    mean, *bounds = re.findall(r"\.\d+", tables.paired(true, shuffled, digits=3))
+    found = [f"{of.mean():.2f}"[1:] for of in (true, shuffled, exact)]
+    for name, said in {
+        "03_filter_loss": "from {} to {}, in each of the eight seeds: by {} ({} to {}).",
+        "04_interpretable_layer": "a filter has {0} of its activation on its own category; with "
+        "shuffled labels {1}, with the mutual information {5} ",
+    }.items():
+        path = RESULTS.parent.parent / "notebooks" / f"{name}.ipynb"
+        text = re.sub(r'\\n",\n +" *', " ", path.read_text(encoding="utf-8"))
+        assert said.format(*found[:2], mean, *bounds, found[2]) in text

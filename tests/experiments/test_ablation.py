@@ -69,6 +69,20 @@ def test_equation_4_as_a_loss_has_the_gradient_of_equation_4() -> None:
     assert (x.grad - wanted).abs().max() <= 1e-12
 
 
+def test_shuffled_labels_are_those_of_other_pictures() -> None:
+    x, labels = torch.rand(4, 3, 5, 5).requires_grad_(), torch.tensor([0, 1, 2, 3])
+    found = []
+    for kind, given in (
+        (ablation.ShuffledLabelsLayer, labels),
+        (ablation.PaperGradientLayer, torch.tensor([3, 0, 1, 2])),
+    ):
+        layer = kind(3, 5, n_categories=5).train()
+        layer(x)
+        found.append((torch.autograd.grad(layer.losses(given), x)[0], layer.category_means))
+    (shuffled, its), (true, other) = found
+    assert shuffled.equal(true) and its.equal(other)
+
+
 def test_a_frozen_z_leaves_the_loss_and_loses_the_baseline() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(6, 3, 5, 5, generator=generator, dtype=torch.float64)
