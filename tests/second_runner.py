@@ -18,7 +18,6 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
 
@@ -66,11 +65,7 @@ class Cell(pytest.Item):
 
     def runtest(self) -> None:
         notebook, cell = self.parent, self.parent.client.nb.cells[self.index]
-        try:
-            notebook.client.execute_cell(cell, self.index)
-        except CellExecutionError:
-            if "raises-exception" not in cell.metadata.get("tags", []):
-                raise
+        notebook.client.execute_cell(cell, self.index)
         saved, now = told(notebook.saved.cells[self.index]), told(cell)
         assert now == saved
         for before, after in zip(

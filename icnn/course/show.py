@@ -104,18 +104,19 @@ def score(
     """Print a reader's prediction beside what came out, and how many were right so far.
 
     A number is right within a quarter of the truth, or within a distance of its own, a word when it
-    is the same. Without a guess one line says so, whatever came out.
+    is the same but for spaces and capitals. Without a guess one line says so, whatever came out.
     """
     if guess is None:
         print(f"{name}: no prediction typed")
         return
     if isinstance(truth, str):
-        right, found = str(guess).strip().casefold() == truth.casefold(), truth
+        said, wanted = ("".join(word.split()).casefold() for word in (str(guess), truth))
+        right, found = said == wanted, truth
     else:
         if not isinstance(guess, int | float):
             raise TypeError(f"guess must be a number or None, got {guess!r}")
         allowed = abs(truth) / 4 if within is None else within
-        right, found = abs(guess - truth) <= allowed, f"{float(truth):.3g}"
+        right, found = abs(guess - truth) <= allowed, f"{float(truth):.4g}"
     _SCORES[name] = right
     told = f"{sum(_SCORES.values())} of {len(_SCORES)} predictions right so far"
     print(f"{name}: you said {guess}, it is {found} {'✓' if right else '✗'} ({told})")

@@ -24,7 +24,9 @@ def new_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         (0.2, 0, 0.1, False),
         (3, 3.1, 0.05, False),
         ("Plain ", "plain", None, True),
+        ("(0, 2)", "(0,2)", None, True),
         ("mask only", "plain", None, False),
+        (1234, 1234, None, True),
         (float("nan"), 1, None, False),
     ],
 )

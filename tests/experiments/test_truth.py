@@ -47,6 +47,12 @@ def test_without_a_part_only_its_pixels_change(drawn, masks) -> None:
     assert birds.tolist() == [i % 5 == 2 for i in range(N)]
 
 
+@pytest.mark.parametrize("thing", ["haed", 9, -1])
+def test_a_thing_that_no_picture_has_cannot_be_left_out(thing) -> None:
+    with pytest.raises(ValueError, match=f"without must be one of .* or below 9, got {thing!r}"):
+        draw_again("test", 1, without=thing)
+
+
 def test_without_a_loose_shape_the_creature_stays(drawn, masks) -> None:
     changed = (drawn.without[len(PARTS) :] != drawn.whole).any(2)
     assert changed.any() and not (changed & masks.any(1)).any()
@@ -67,7 +73,7 @@ def test_where_the_truth_is_known_every_explanation_finds_it() -> None:
 
     Ears are larger. Two pixels in a row are the part of a unit, and what is not lit is grey.
     """
-    whole, places = torch.full((N, 3, 64, 64), 128, dtype=torch.uint8), []
+    whole = torch.full((N, 3, 64, 64), 128, dtype=torch.uint8)
     without = whole.repeat(len(PARTS) + 1, 1, 1, 1, 1)
     draws, landmarks = np.random.default_rng(0), torch.full((N, len(PARTS), 2), torch.nan)
     for i in range(N):
@@ -79,7 +85,6 @@ def test_where_the_truth_is_known_every_explanation_finds_it() -> None:
                 if other != k:
                     without[other, i, k][square] = 228
             landmarks[i, k] = torch.tensor([row, column]) + side / 2
-            places.append(square)
     known = PartDataset(
         whole, torch.zeros(N).long(), landmarks, whole[:, 0], ("animal", "other"), PARTS
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -70,7 +71,7 @@ def notebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_a_runner_sees(runner: str, notebook: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-o", "addopts=", "-p", "no:cacheprovider", "-rA"]
     where = {"cwd": notebook.parent, "capture_output": True, "text": True, "check": False}
-    environment = {"PYTHONPATH": str(TESTS), "PATH": "/usr/bin"}
+    environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     told = subprocess.run(
         [*command, *RUNNERS[runner], notebook.name], env=environment, **where
     ).stdout

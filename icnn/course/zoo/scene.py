@@ -80,8 +80,10 @@ def draw(split: str, index: int, *, without: str | int | None = None, moved: boo
     """One image of a split again: what `draw_scene` returns, from the image's own seed.
 
     Or the same image without one thing, or with the same creature `moved` before another
-    background.
+    background. ValueError if there is no such thing in any image.
     """
+    if without not in (None, *PARTS, *range(CLUTTER)):
+        raise ValueError(f"without must be one of {PARTS} or below {CLUTTER}, got {without!r}")
     seed = [list(SPLITS).index(split), index]
     return draw_scene(
         _generator(*seed),
