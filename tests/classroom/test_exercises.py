@@ -472,18 +472,66 @@ def part_mask(x, *, beta=4.0):
     maps = x.reshape(-1, *x.shape[-2:])
     return torch.stack([mask(one, beta) for one in maps]).reshape(x.shape).to(x.dtype)
 """
+LOOPS_WITHOUT_TORCH = """
+def part_templates(n, *, beta=4.0, tau=None):
+    tau, side = 0.5 / n**2 if tau is None else tau, range(n)
+    level = lambda d: tau * max(1 - beta * d / n, -1)
+    table = [
+        [[level(abs(i - r) + abs(j - c)) for j in side] for i in side] for r in side for c in side
+    ]
+    return torch.tensor([*table, [[-tau] * n] * n])
 
 
+def part_mask(x, *, beta=4.0):
+    import numpy as np
+
+    maps, n = x.numpy(), x.shape[-1]
+    masks, (rows, columns) = np.empty_like(maps), np.indices((n, n))
+    for where in np.ndindex(maps.shape[:-2]):
+        row, column = divmod(maps[where].argmax(), n)
+        masks[where] = np.maximum(1 - beta / n * (abs(rows - row) + abs(columns - column)), 0)
+    return torch.from_numpy(masks)
+"""
+
+
+@pytest.mark.parametrize("loops", [LOOPS, LOOPS_WITHOUT_TORCH], ids=["lesson", "no torch"])
 @pytest.mark.parametrize("task", ["part_templates", "part_mask"])
-def test_what_the_lesson_prints_is_no_answer(task, always_passes) -> None:
+def test_a_loop_is_no_answer(task, loops, always_passes) -> None:
     source = read(tool.SOURCE, SETS[0])
     space = set_up(source)
     for cell in read(ROOT / "notebooks", "01_templates").cells:
         if found := re.match(r"def (template|mask)\(.*?\n\n", cell.source, re.S):
             exec(found[0], space)
-    exec(LOOPS, space)
+    exec(loops, space)
     with pytest.raises(AssertionError, match="that is a loop"):
         exec(graded(source)[f"test_{task}"].source, space)
+
+
+SHORT = """
+def part_templates(n, *, beta=4.0, tau=None):
+    tau = 0.5 / n**2 if tau is None else tau
+    r, c = torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij")
+    steps = lambda row, column: (r - row).abs() + (c - column).abs()
+    hills = 1 - beta * torch.vmap(steps)(r.flatten(), c.flatten()) / n
+    return tau * torch.cat([hills.clamp(min=-1), -torch.ones(1, n, n)])
+
+
+def part_mask(x, *, beta=4.0):
+    n = x.shape[-1]
+    gap = torch.tensor([[abs(i - j) for j in range(n)] for i in range(n)])
+    steps = gap[:, None, :, None] + gap[None, :, None, :]
+    masks = (1 - beta * steps.to(x.dtype) / n).clamp(min=0).reshape(n * n, n * n)
+    places = torch.nn.functional.one_hot(x.flatten(-2).argmax(-1), n * n).to(x.dtype)
+    return torch.einsum("...k,kp->...p", places, masks).view_as(x)
+"""
+
+
+@pytest.mark.parametrize("task", ["part_templates", "part_mask"])
+def test_other_ways_without_a_loop_are_answers(task) -> None:
+    source = read(tool.SOURCE, SETS[0])
+    space = set_up(source)
+    exec(SHORT, space)
+    exec(graded(source)[f"test_{task}"].source, space)
 
 
 def test_the_map_with_two_opinions_can_be_found_for_every_variant(always_passes) -> None:

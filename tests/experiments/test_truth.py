@@ -71,7 +71,8 @@ def test_before_another_background_the_creature_stays() -> None:
 def test_where_the_truth_is_known_every_explanation_finds_it() -> None:
     """A network that looks for red and, a third as much, for green; heads are red, ears green.
 
-    Ears are larger. Two pixels in a row are the part of a unit, and what is not lit is grey.
+    Ears are larger. Two pixels in a row are the part of a unit, and what is not lit is grey. Before
+    the other background all is half as bright. Without its head it is no animal any more.
     """
     whole = torch.full((N, 3, 64, 64), 128, dtype=torch.uint8)
     without = whole.repeat(len(PARTS) + 1, 1, 1, 1, 1)
@@ -85,6 +86,7 @@ def test_where_the_truth_is_known_every_explanation_finds_it() -> None:
                 if other != k:
                     without[other, i, k][square] = 228
             landmarks[i, k] = torch.tensor([row, column]) + side / 2
+    without[-1, :, 2, 0, : truth.LEAST - 1] += 1  # too few pixels for a thing
     known = PartDataset(
         whole, torch.zeros(N).long(), landmarks, whole[:, 0], ("animal", "other"), PARTS
     )
@@ -96,14 +98,19 @@ def test_where_the_truth_is_known_every_explanation_finds_it() -> None:
     ).eval()
     with torch.no_grad():
         model.head.classifier.weight.copy_(torch.tensor([[3.0, 1, 0], [0, 0, 0]]))
-        model.head.classifier.bias.zero_()
+        model.head.classifier.bias.copy_(torch.tensor([0, 0.25]))
     drawn = truth.Drawings(whole, without)
-    judged = truth.judge(model, drawn, truth.Drawings(whole, without[: len(PARTS)]), known)
+    moved = truth.Drawings(*((x.int() + 128).div(2).byte() for x in (whole, without[:-1])))
+    judged = truth.judge(model, drawn, moved, known)
     true = [w * side**2 * 100 / 255 * 8 / 64**2 for w, side in ((3, 12), (1, 16))]
     assert judged.there.sum(0).tolist() == [N, N, 0, 0, 0, 0, 0, 0]
     assert torch.allclose(judged.loss[:, :2], torch.tensor(true).expand(N, -1), atol=1e-5)
     assert judged.loss[:, 2:].abs().max() < 1e-6
+    assert judged.decisive.sum(0).tolist() == [N, 0, 0, 0, 0, 0, 0, 0]
+    assert torch.allclose(judged.claims["truth, moved"], judged.loss / 2, atol=1e-5)
+    assert (judged.said == 0).all() and judged.second[0].abs().max() < 1e-6
     for method in truth.EXPLANATIONS:
+        assert judged.second[1][method].abs().max() < 1e-6, method
         claim, there = judged.claims[method][:, :7], judged.there[:, :7]
         assert truth.value(truth.first(claim, judged.loss[:, :7], there)) == 1, method
         if method != "occlusion":  # whose squares overlap
