@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+FONTS = "import os; a += 1; assert 'fontlist' in str(os.listdir(os.environ['MPLCONFIGDIR']))"
 
 
 def put(path: Path, *cells: str) -> None:
@@ -25,12 +27,17 @@ def summary(tmp_path_factory) -> str:
     """What pytest says of one notebook with many cells and of one whose kernel dies."""
     folder = tmp_path_factory.mktemp("notebooks")
     shutil.copy(ROOT / "tests" / "running.py", folder / "conftest.py")
-    put(folder / "many.ipynb", "a = 1", *["a += 1"] * 6, "assert a == 7")
+    put(folder / "many.ipynb", "a = 1", *["a += 1"] * 5, FONTS, "assert a == 7")
     put(folder / "dies.ipynb", "a = 1", "import os; os._exit(1)", "a", "a")
     options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=600", "-n", "2", "-q"]
     command = [sys.executable, "-m", "pytest", *options, "--dist", "load", "-p", "no:cacheprovider"]
+    new = {k: v for k, v in os.environ.items() if k not in ("MPLCONFIGDIR", "PYTEST_XDIST_WORKER")}
+    (folder / "temporary").mkdir()
     run = {"cwd": folder, "capture_output": True, "text": True, "timeout": 300}
-    return subprocess.run([*command, "many.ipynb", "dies.ipynb"], **run).stdout
+    run["env"] = {**new, "TMPDIR": str(folder / "temporary")}
+    said = subprocess.run([*command, "many.ipynb", "dies.ipynb"], **run).stdout
+    assert not [*(folder / "temporary").glob("matplotlib-*")]  # the run's own, with its fonts
+    return said
 
 
 def test_all_cells_of_a_notebook_go_to_one_kernel(summary) -> None:
