@@ -6,6 +6,7 @@ Used from lesson 0 on.
 import base64
 import html
 import io
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -110,16 +111,25 @@ def score(
         print(f"{name}: no prediction typed")
         return
     if isinstance(truth, str):
-        said, wanted = ("".join(word.split()).casefold() for word in (str(guess), truth))
-        right, found = said == wanted, truth
+        if isinstance(guess, int | float):
+            raise TypeError(f"guess must be a word in quotation marks or None, got {guess!r}")
+        right, found = _folded(str(guess)) == _folded(truth), truth
     else:
         if not isinstance(guess, int | float):
-            raise TypeError(f"guess must be a number or None, got {guess!r}")
+            raise TypeError(
+                f"guess must be a number or None, got {guess!r}: write 0.25, without quotation "
+                "marks, unit or comma"
+            )
         allowed = abs(truth) / 4 if within is None else within
         right, found = abs(guess - truth) <= allowed, f"{float(truth):.4g}"
     _SCORES[name] = right
     told = f"{sum(_SCORES.values())} of {len(_SCORES)} predictions right so far"
     print(f"{name}: you said {guess}, it is {found} {'✓' if right else '✗'} ({told})")
+
+
+def _folded(word: str) -> str:
+    """The word without spaces and capitals, its raised or long minus a plain one."""
+    return "".join(unicodedata.normalize("NFKC", word).replace("−", "-").split()).casefold()
 
 
 def network(*pieces: str) -> None:

@@ -27,6 +27,9 @@ def new_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("(0, 2)", "(0,2)", None, True),
         ("mask only", "plain", None, False),
         (1234, 1234, None, True),
+        ("T⁻", "T-", None, True),
+        ((1, 2), "(1,2)", None, True),
+        ("(2, 1)", "(1,2)", None, False),
         (float("nan"), 1, None, False),
     ],
 )
@@ -51,6 +54,8 @@ def test_without_a_guess_the_line_does_not_tell(truth, capsys) -> None:
     assert capsys.readouterr().out == "the question: no prediction typed\n"
 
 
-def test_a_word_in_place_of_a_number_is_an_error() -> None:
+def test_a_word_in_place_of_a_number_is_an_error_and_the_other_way_round() -> None:
     with pytest.raises(TypeError, match="guess must be a number or None, got 'half'"):
         show.score("the question", "half", 0.5)
+    with pytest.raises(TypeError, match="guess must be a word in quotation marks or None, got 5"):
+        show.score("the question", 5, "equal")

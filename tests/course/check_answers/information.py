@@ -61,6 +61,21 @@ def mean_not_sum(x, templates):
     return (x[:, :, None] * templates).mean((-1, -2))
 
 
+@wrong("fitness", "yours is cut off at 0")
+def never_below_zero(x, templates):
+    return torch.einsum("ncij,tij->nct", x, templates).clamp(min=0)
+
+
+@wrong("fitness", "yours is its softmax")
+def probabilities_too_early(x, templates):
+    return (x.flatten(2) @ templates.flatten(1).T).softmax(2)
+
+
+@wrong("fitness", "yours is the largest of them")
+def best_unit(x, templates):
+    return (x.unsqueeze(2) * templates).flatten(3).max(-1).values
+
+
 @wrong("fitness", "leaves out the negative one")
 def positives_only(x, templates):
     return torch.einsum("ncij,tij->nct", x, templates[:-1])
@@ -340,6 +355,25 @@ def minus_told(often, after, news, prior):
     return -(after * news).sum(2)
 
 
+@_told("with before and after exchanged")
+def the_other_way_round(often, after, news, prior):
+    return (prior * (prior / after).log()).sum(2)
+
+
+@wrong("told_by_each", "yours sums over the filters")
+def told_over_the_filters(fitness, prior):
+    often, after, news = _beliefs(fitness.transpose(0, 1), prior)
+    return often.T, (after * news).sum(2).T
+
+
+@wrong("told_by_each", "the weights p(T) are missing")
+def told_without_weights(fitness, prior):
+    log_p = fitness.log_softmax(0)
+    log_x = log_p.logsumexp(2)
+    news = log_p - log_x[..., None]
+    return log_x.exp(), (prior * news.exp() * news).sum(2)
+
+
 @_told("in bits, log₂")
 def told_in_bits(often, after, news, prior):
     return (after * news).sum(2) / math.log(2)
@@ -463,6 +497,22 @@ def _halves(phrase):
         return wrong("told_whether_where", phrase)(answer)
 
     return decorate
+
+
+@wrong("told_whether_where", "yours sums over the filters")
+def halves_over_the_filters(fitness, prior):
+    table = prior * fitness.softmax(1)
+    some, none, x = table[..., :-1].sum(2), table[..., -1], table.sum(2)
+    before = prior[:-1].sum()
+    whether = some * (some / before / x).log() + none * (none / prior[-1] / x).log()
+    spots = table[..., :-1]
+    where = spots * (spots / some[..., None] / prior[:-1] * before).log()
+    return whether.sum(0), where.sum((0, 2))
+
+
+@_halves("divide p(T_μ, x) by p(T⁺, x); yours is not divided")
+def where_of_the_joint(whether, where, spots, some, none, x, before, there):
+    return whether, (spots.exp() * (spots - (before - there))).sum((0, 2))
 
 
 @_halves("yours are in the other order")

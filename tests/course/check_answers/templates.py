@@ -89,6 +89,12 @@ def forgot_n(n, *, beta=4.0, tau=None):
     return _build(n, beta * n, 0.5 / n**2 if tau is None else tau, lambda a, b: abs(a) + abs(b))
 
 
+@wrong("part_templates", "yours is divided without (//)")
+def whole_numbers(n, *, beta=4.0, tau=None):
+    tau = 0.5 / n**2 if tau is None else tau
+    return _build(n, n, tau, lambda di, dj: beta * (abs(di) + abs(dj)) // n)
+
+
 @wrong("part_templates", "right for 3×3 maps only")
 def hard_coded_three(n, *, beta=4.0, tau=None):
     return _build(n, beta * n / 3, tau, lambda di, dj: abs(di) + abs(dj))
