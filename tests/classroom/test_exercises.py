@@ -496,9 +496,22 @@ def part_mask(x, *, beta=4.0):
         masks[where] = np.maximum(1 - beta / n * (abs(rows - row) + abs(columns - column)), 0)
     return torch.from_numpy(masks)
 """
+FEW_CALLS_EACH = """
+def part_templates(n, *, beta=4.0, tau=None):
+    import numpy as np
+
+    tau, (i, j) = 0.5 / n**2 if tau is None else tau, np.indices((n, n))
+    hills = [1 - beta * (abs(i - r) + abs(j - c)) / n for r in range(n) for c in range(n)]
+    table = tau * np.stack([*np.maximum(hills, -1), -np.ones((n, n))])
+    return torch.tensor(table, dtype=torch.get_default_dtype())
+"""
 
 
-@pytest.mark.parametrize("loops", [LOOPS, LOOPS_WITHOUT_TORCH], ids=["lesson", "no torch"])
+@pytest.mark.parametrize(
+    "loops",
+    [LOOPS, LOOPS_WITHOUT_TORCH, LOOPS_WITHOUT_TORCH + FEW_CALLS_EACH],
+    ids=["lesson", "no torch", "few calls"],
+)
 @pytest.mark.parametrize("task", ["part_templates", "part_mask"])
 def test_a_loop_is_no_answer(task, loops, always_passes) -> None:
     source = read(tool.SOURCE, SETS[0])
