@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from icnn._check_args import MODULE, Value, checked
+from icnn._check_args import MODULE, Value, all_finite, checked
 from icnn._files import replacing
 from icnn.data import PartDataset
 from icnn.network import evaluating
@@ -94,7 +94,7 @@ def _fill(maps: np.memmap, backbone, dataset: PartDataset, journal: Path, progre
             blocks.append(block)
     for block in tqdm(blocks, unit="block", disable=not (progress and blocks)):
         values = predict(backbone, dataset.floats(block)).half()
-        if not values.isfinite().all():
+        if not all_finite(values):
             raise ValueError("backbone must give finite maps below 65504, the limit of float16")
         maps[block] = values.numpy()
         maps.flush()

@@ -28,8 +28,7 @@ def _finite_or_absent(landmarks: Tensor, name: str) -> None:
 
 def _not_negative(maps: Tensor, name: str) -> None:
     check_finite(maps, name)
-    if (maps < 0).any():
-        lowest = float(maps.detach().min())
+    if (lowest := float(maps.detach().min())) < 0:
         raise ValueError(f"{name} must be 0 or more, after a ReLU, got {lowest:.3g}")
 
 
